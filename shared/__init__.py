@@ -1,0 +1,1 @@
+"""What the services have in common: the words they speak (contracts) and the frame they ride on (runtime)."""

@@ -1,0 +1,97 @@
+"""provisioning.changes.v1 (what diff wants) and provisioning.commands.v1 (what the license-allocator allows)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from shared.contracts.ids import derived_id
+from shared.contracts.message import Message, Part
+
+
+class Operation(StrEnum):
+    """What is to be done with one object at the target (Microsoft Entra provisioning log, ``provisioningAction``)."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DISABLE = "disable"
+    DELETE = "delete"
+    NONE = "none"
+
+
+class ModifiedAttribute(Part):
+    """One attribute that a change modifies: its SCIM path, the confirmed value before and the desired value after."""
+
+    path: str
+    old: Any = None
+    new: Any = None
+
+
+class MatchingValue(Part):
+    """An attribute and value by which an existing account is looked for at the target, in order of precedence."""
+
+    attribute: str
+    value: str
+
+
+class Change(Message):
+    """One wanted operation on one object.
+
+    ``resource`` maps SCIM attribute paths to the desired values. ``generation`` rises with every change of the object; the newest one
+    wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
+    """
+
+    topic: ClassVar[str] = "provisioning.changes.v1"
+    type: ClassVar[str] = "seatkeeper.provisioning.change.v1"
+
+    generation: int
+    operation: Operation
+    reason: str
+    resource: dict[str, Any]
+    modified: tuple[ModifiedAttribute, ...] = ()
+    matching: tuple[MatchingValue, ...] = ()
+    target_id: str | None = None
+    needs_license: bool
+    attempt: int = 1
+    assigned_at: datetime | None = None
+    cycle_id: str | None = None
+    decided_at: datetime
+
+    @property
+    def change_id(self) -> UUID:
+        """Return the id of this change: one for each generation of an object."""
+        return change_id(self.job_id, self.object_id, self.generation)
+
+
+def change_id(job_id: str, object_id: str, generation: int) -> UUID:
+    """Return the id of the change of ``generation`` of one object of one job."""
+    return derived_id("change", job_id, object_id, generation)
+
+
+class LicenseDecision(StrEnum):
+    """Why the license-allocator let a change out."""
+
+    RESERVED = "reserved"
+    HELD = "held"
+    NOT_NEEDED = "notNeeded"
+    NOT_COUNTED = "notCounted"
+    NONE_LEFT = "noneLeft"
+
+
+class License(Part):
+    """The license decision that a command carries. ``ticket`` is the place in the order of arrival at the pool."""
+
+    decision: LicenseDecision
+    reason: str
+    application_instance: str = ""
+    license_type: str = ""
+    ticket: int | None = None
+
+
+class Command(Change):
+    """A change that is allowed to go out, with its license decision. Its sequence is its generation."""
+
+    topic: ClassVar[str] = "provisioning.commands.v1"
+    type: ClassVar[str] = "seatkeeper.provisioning.command.v1"
+
+    license: License

@@ -1,0 +1,54 @@
+"""control.jobs.v1 (job definitions) and control.requests.v1 (what operators asked for)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.contracts.job import JobDefinition
+from shared.contracts.message import Message
+
+
+class ScheduleState(StrEnum):
+    """Whether cycles run (Microsoft Graph, ``synchronizationSchedule`` resource type)."""
+
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    DISABLED = "Disabled"
+
+
+class JobRecord(Message):
+    """The whole definition of one job. ``secrets`` maps the name of a credential to its ciphertext; ``sequence`` is the version."""
+
+    topic: ClassVar[str] = "control.jobs.v1"
+    type: ClassVar[str] = "seatkeeper.control.job.v1"
+
+    definition: JobDefinition
+    schedule: ScheduleState
+    secrets: dict[str, str] = Field(default_factory=dict)
+    deleted: bool = False
+    changed_at: datetime
+
+
+class RequestKind(StrEnum):
+    """What an operator can ask for."""
+
+    START = "start"
+    PAUSE = "pause"
+    RETRY = "retry"
+    RESIZE_POOL = "resizePool"
+
+
+class OperatorRequest(Message):
+    """Something that an operator asked for, with the reason given; ``idempotency_key`` makes a repeat harmless."""
+
+    topic: ClassVar[str] = "control.requests.v1"
+    type: ClassVar[str] = "seatkeeper.control.request.v1"
+
+    kind: RequestKind
+    reason: str = ""
+    idempotency_key: str
+    capacity: int | None = None
+    requested_by: str
+    at: datetime

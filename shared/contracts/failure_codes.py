@@ -1,0 +1,57 @@
+"""Error codes of the provisioning log and the advice that goes with each (Microsoft Entra, "Provisioning logs", error codes)."""
+
+from enum import StrEnum
+from typing import Final
+
+from shared.contracts.outcomes import Failure
+
+
+class Code(StrEnum):
+    """Why something failed. The words are those of the Entra provisioning log where it has one."""
+
+    CONFLICT = "Conflict"
+    DUPLICATE_TARGET_ENTRIES = "DuplicateTargetEntries"
+    INSUFFICIENT_RIGHTS = "InsufficientRights"
+    INTERNAL_ERROR = "InternalError"
+    INTERNAL_SERVER_ERROR = "InternalServerError"
+    INVALID_ANCHOR = "InvalidAnchor"
+    MISSING_VALUES = "MissingValues"
+    NOT_IMPLEMENTED = "NotImplemented"
+    SERVICE_INCOMPATIBLE = "SystemForCrossDomainIdentityManagementServiceIncompatible"
+    TIMEOUT = "Timeout"
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    UNAUTHORIZED = "Unauthorized"
+    UNPROCESSABLE_ENTITY = "UnprocessableEntity"
+    UNREACHABLE = "WebExceptionProtocolError"
+    SOURCE_REFUSED = "SourceCredentialsRefused"
+    SOURCE_UNAVAILABLE = "SourceUnavailable"
+
+
+ADVICE: Final[dict[Code, str]] = {
+    Code.CONFLICT: "Another account at the target already holds the user name or e-mail address. Clear it there or change it in the "
+    "directory; the user is tried again by itself.",
+    Code.DUPLICATE_TARGET_ENTRIES: "More than one account at the target has this matching value. Remove the double ones at the target.",
+    Code.INSUFFICIENT_RIGHTS: "The secret token may not do this. Check at the target that the administrator who made it still has "
+    "the right.",
+    Code.INTERNAL_ERROR: "Seatkeeper could not handle this change. Look for the change id in the dead-letter topic and report it.",
+    Code.INTERNAL_SERVER_ERROR: "The target failed. It is tried again by itself; ask the target's support if it lasts.",
+    Code.INVALID_ANCHOR: "The linked account is gone at the target. The user is matched anew at the next attempt.",
+    Code.MISSING_VALUES: "A required attribute has no value in the directory. Fill it in there; the change goes out by itself.",
+    Code.NOT_IMPLEMENTED: "The target does not support this operation. Check the Tenant URL and the template of the job.",
+    Code.SERVICE_INCOMPATIBLE: "The target refused the values of this user. Compare the attributes shown with what the target allows, and "
+    "correct them in the directory.",
+    Code.TIMEOUT: "The target did not answer in time. It is looked up and tried again by itself.",
+    Code.TOO_MANY_REQUESTS: "The target asked to slow down. It is tried again when the target allows it.",
+    Code.UNAUTHORIZED: "The target refused the secret token. Generate a new one at the target, save it as Secret Token, and test the "
+    "connection.",
+    Code.UNPROCESSABLE_ENTITY: "The target could not process the values of this user. Correct them in the directory.",
+    Code.UNREACHABLE: "The target could not be reached. Check the Tenant URL and the network; it is tried again by itself.",
+    Code.SOURCE_REFUSED: "Microsoft Graph refused the client credentials or a permission is missing. Check the client secret and the consent "
+    "for Application.Read.All, User.Read.All and GroupMember.Read.All.",
+    Code.SOURCE_UNAVAILABLE: "Microsoft Graph did not answer as it should. Nothing was changed; the next cycle tries again.",
+}
+
+
+def failure(code: Code, message: str, *, http_status: int | None = None) -> Failure:
+    """Return a failure with the advice that belongs to its code; ``message`` holds no value of any attribute."""
+    return Failure(code=code, message=message, advice=ADVICE[code], http_status=http_status)

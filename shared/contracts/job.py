@@ -1,0 +1,132 @@
+"""The definition of a synchronization job, as ``POST /api/v1/jobs`` takes it and as ``control.jobs.v1`` carries it."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from shared.contracts.duration import Duration
+
+SMALLEST_INTERVAL = timedelta(seconds=1)
+LARGEST_INTERVAL = timedelta(days=1)
+
+
+class Definition(BaseModel):
+    """A part of a job definition: an unknown key is an error, because it is most likely a misspelt one."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+    )
+
+
+Opaque = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._:-]+$")]
+Url = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Source(Definition):
+    """Where assignments are read: one enterprise application (service principal) of one tenant."""
+
+    kind: Literal["microsoft-graph"] = "microsoft-graph"
+    tenant_id: Opaque
+    client_id: Opaque
+    service_principal_id: Opaque
+    graph_root: Url = "https://graph.microsoft.com"
+    login_root: Url = "https://login.microsoftonline.com"
+
+
+class Target(Definition):
+    """Where accounts are written: the Tenant URL, and how fast it may be called (requests each second)."""
+
+    tenant_url: Url
+    requests_per_second: float = Field(default=25, gt=0, le=100_000)
+
+    @field_validator("tenant_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+class WhenExhausted(StrEnum):
+    """What happens to a user for whom no license is left."""
+
+    WAIT = "wait"
+    PROVISION_WITHOUT_LICENSE = "provision_without_license"
+
+
+class Licenses(Definition):
+    """The pool of licenses of one application instance and license type; with auto-assign off nothing is counted."""
+
+    auto_assign: bool = True
+    application_instance: str = Field(default="", max_length=200)
+    license_type: str = Field(default="", max_length=200)
+    capacity: int = Field(default=0, ge=0, le=10_000_000)
+    when_exhausted: WhenExhausted = WhenExhausted.WAIT
+
+
+class Notifications(Definition):
+    """The Notification Email, and the checkbox "Send an email notification when a failure occurs"."""
+
+    email: str | None = Field(default=None, max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
+    on_failure: bool = False
+
+
+class DeletionThreshold(Definition):
+    """How many removals of one cycle go out without being asked for: a number, and per cent of the users."""
+
+    count: int = Field(default=50, ge=0)
+    percent: int = Field(default=10, ge=0, le=100)
+
+
+class JobSettings(Definition):
+    """How the job runs. Durations are ISO 8601, the smallest interval is one second."""
+
+    interval: Duration = timedelta(minutes=1)
+    removal_confirmation: Duration = timedelta(minutes=1)
+    scope: Literal["assigned"] = "assigned"
+    required_roles: tuple[str, ...] = ("User",)
+    deletion_threshold: DeletionThreshold = DeletionThreshold()
+    skip_out_of_scope_deletions: bool = False
+    nested_groups: Literal[False] = False
+
+    @field_validator("interval")
+    @classmethod
+    def _possible(cls, value: timedelta) -> timedelta:
+        if not SMALLEST_INTERVAL <= value <= LARGEST_INTERVAL:
+            raise ValueError("must lie between PT1S and P1D, for example PT1M")
+        return value
+
+    @field_validator("removal_confirmation")
+    @classmethod
+    def _not_negative(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) <= value <= LARGEST_INTERVAL:
+            raise ValueError("must lie between PT0S and P1D, for example PT1M")
+        return value
+
+
+class JobDefinition(Definition):
+    """One synchronization job: one enterprise application of one source to one target."""
+
+    display_name: str = Field(min_length=1, max_length=200)
+    template: str = Field(min_length=1, max_length=100)
+    source: Source
+    target: Target
+    licenses: Licenses = Licenses()
+    notifications: Notifications = Notifications()
+    settings: JobSettings = JobSettings()
+
+    @field_validator("template")
+    @classmethod
+    def _known_template(cls, value: str) -> str:
+        from shared.contracts.templates import TEMPLATES  # noqa: PLC0415 - templates need no job, but read better from here
+
+        if value not in TEMPLATES:
+            raise ValueError(f"is not a known template; known: {', '.join(sorted(TEMPLATES))}")
+        return value

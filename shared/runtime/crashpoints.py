@@ -1,0 +1,51 @@
+"""Named places where fault tests end the process with SIGKILL, as a power cut would."""
+
+import os
+import signal
+from typing import Final
+
+CRASH_POINTS: Final = frozenset(
+    {
+        "consume.before_commit",
+        "consume.after_commit",
+        "relay.before_publish",
+        "relay.after_publish",
+        "watcher.before_commit",
+        "watcher.after_commit",
+        "diff.retry.before_commit",
+        "writer.after_claim",
+        "writer.after_send",
+        "writer.before_settle",
+        "writer.after_settle",
+        "notifier.before_send",
+        "notifier.after_send",
+        "console.before_commit",
+    }
+)
+
+_armed: dict[str, int] = {}
+
+
+def arm(specification: str | None) -> None:
+    """Arm ``NAME:COUNT``: the process ends at the COUNT-th time it passes NAME. Raises ``ValueError`` for an unknown name."""
+    _armed.clear()
+    if not specification:
+        return
+    name, _, count = specification.partition(":")
+    if name not in CRASH_POINTS:
+        raise ValueError(
+            f"SEATKEEPER_CRASH_POINT: {name} is not a crash point; known: {', '.join(sorted(CRASH_POINTS))}"
+        )
+    _armed[name] = int(count or 1)
+
+
+def crash_point(name: str) -> None:
+    """End the process here if this point is armed and its count is reached; otherwise do nothing."""
+    if not _armed:
+        return
+    if name not in CRASH_POINTS:
+        raise AssertionError(f"{name} is not listed in CRASH_POINTS")
+    if name in _armed:
+        _armed[name] -= 1
+        if _armed[name] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,132 @@
+"""The one relay of a service: the only publisher. It takes outbox rows in order, publishes them, and deletes them with the same commit."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from prometheus_client import Counter, Gauge
+
+from shared.runtime.crashpoints import crash_point
+from shared.runtime.database import TRANSIENT_ERRORS, Connection
+from shared.runtime.frame import Frame
+from shared.runtime.jobs import QUERIES
+from shared.runtime.kafka import connection_options
+from shared.runtime.log import logger
+
+_log = logger(__name__)
+_PUBLISHED = Counter("seatkeeper_published_total", "Records published.", ["topic"])
+_ROWS = Gauge("seatkeeper_outbox_rows", "Records that wait to be published.")
+_OLDEST = Gauge("seatkeeper_outbox_oldest_seconds", "Age of the oldest record that waits to be published.")
+
+IDLE_SECONDS = 1.0
+LOOP = "relay"
+
+
+class Relay:
+    """Publishes the outbox of one service. Of all processes of the service, the one with the advisory lock does it."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._producer: Any = None
+        self._wake = frame.outbox_filled
+
+    async def run(self) -> None:
+        """Publish until the service stops and the outbox is empty; wait, and say so, while Kafka or PostgreSQL is away."""
+        wait = 0.1
+        while not self._frame.stopping.is_set():
+            self._frame.health.beat(LOOP)
+            try:
+                await self._publish_while_locked()
+                wait = 0.1
+            except KafkaError as error:
+                self._frame.health.wait_for(LOOP, f"Kafka does not take records ({type(error).__name__})")
+            except TRANSIENT_ERRORS as error:
+                self._frame.health.wait_for(LOOP, f"the outbox cannot be published ({type(error).__name__})")
+            await self._frame.pause(wait)
+            wait = min(wait * 2, 2.0)
+        self._frame.health.finished(LOOP)
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def _publish_while_locked(self) -> None:
+        async with self._frame.database.dedicated() as listener:
+            if not await listener.fetchval(
+                "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"seatkeeper-relay-{self._frame.name}"
+            ):
+                await self._frame.pause(IDLE_SECONDS)
+                return
+            await listener.add_listener(f"{self._frame.name}-outbox", lambda *_: self._wake.set())
+            await self._start_producer()
+            while True:
+                self._frame.health.beat(LOOP)
+                self._wake.clear()
+                if await self._publish_some():
+                    self._frame.health.arrived(LOOP)
+                    continue
+                self._frame.health.arrived(LOOP)
+                if self._frame.stopping.is_set():
+                    return
+                await self._idle(listener)
+
+    async def _idle(self, listener: Connection) -> None:
+        stopping = asyncio.ensure_future(self._frame.stopping.wait())
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, waking}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            waking.cancel()
+        if not done:
+            row = await listener.fetchrow(QUERIES.measure_outbox)
+            _ROWS.set(row["rows"])
+            _OLDEST.set(row["oldest_seconds"])
+
+    async def _start_producer(self) -> None:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                enable_idempotence=True,
+                compression_type="zstd",
+                linger_ms=2,
+                max_batch_size=262_144,
+                max_request_size=2_000_000,
+                request_timeout_ms=int(self._frame.settings.kafka_request_timeout_seconds * 1000),
+                **connection_options(self._frame.settings, f"seatkeeper-{self._frame.name}-relay"),
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+
+    async def _publish_some(self) -> int:
+        """Publish one batch. The rows go with the commit after Kafka has them: a crash between repeats them with the same ids."""
+        async with self._frame.connection() as connection, connection.transaction():
+            rows = await connection.fetch(QUERIES.take_outbox, self._frame.settings.relay_batch_records)
+            if not rows:
+                return 0
+            crash_point("relay.before_publish")
+            # An idempotent aiokafka producer never gives a batch up; without this limit a broker that is away would hold the transaction.
+            async with asyncio.timeout(self._frame.settings.kafka_request_timeout_seconds):
+                sent = [await self._send(row) for row in sorted(rows, key=lambda row: row["id"])]
+                await asyncio.gather(*sent)
+            crash_point("relay.after_publish")
+        for row in rows:
+            _PUBLISHED.labels(row["topic"]).inc()
+        return len(rows)
+
+    async def _send(self, row: Any) -> "asyncio.Future[Any]":
+        headers = [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()]
+        try:
+            future: asyncio.Future[Any] = await self._producer.send(
+                row["topic"], value=row["payload"], key=row["key"], partition=row["partition"], headers=headers
+            )
+        except UnknownTopicOrPartitionError:
+            self._frame.health.wait_for(LOOP, f"topic {row['topic']} is missing; run: seatkeeper topics")
+            raise
+        return future
