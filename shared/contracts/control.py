@@ -19,7 +19,10 @@ class ScheduleState(StrEnum):
 
 
 class JobRecord(Message):
-    """The whole definition of one job. ``secrets`` maps the name of a credential to its ciphertext; ``sequence`` is the version."""
+    """The whole definition of one job. ``secrets`` maps the name of a credential to its ciphertext; ``sequence`` is the version.
+
+    Each increase of ``restarts`` asks for a new initial cycle ("Restart provisioning" in Entra): the watermarks are forgotten.
+    """
 
     topic: ClassVar[str] = "control.jobs.v1"
     type: ClassVar[str] = "seatkeeper.control.job.v1"
@@ -27,6 +30,7 @@ class JobRecord(Message):
     definition: JobDefinition
     schedule: ScheduleState
     secrets: dict[str, str] = Field(default_factory=dict)
+    restarts: int = 0
     deleted: bool = False
     changed_at: datetime
 

@@ -8,13 +8,13 @@ from pydantic import PlainSerializer
 
 def format_duration(value: timedelta) -> str:
     """Return the shortest ISO 8601 duration with days, hours, minutes and seconds (RFC 3339, appendix A)."""
-    seconds = value.total_seconds()
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    minutes, rest = divmod(rest, 60)
-    date = f"{int(days)}D" if days else ""
-    time = "".join(f"{part:g}{unit}" for part, unit in ((hours, "H"), (minutes, "M"), (round(rest, 6), "S")) if part)
-    return f"P{date}{'T' + time if time else ''}" if date or time else "PT0S"
+    hours, rest = divmod(value.seconds, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    fraction = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
+    time = f"{hours}H" * bool(hours) + f"{minutes}M" * bool(minutes)
+    time += f"{seconds}{fraction}S" * bool(seconds or fraction)
+    date = f"{value.days}D" * bool(value.days)
+    return f"P{date}{'T' * bool(time)}{time}" if date or time else "PT0S"
 
 
 Duration = Annotated[timedelta, PlainSerializer(format_duration, return_type=str, when_used="json")]

@@ -45,9 +45,10 @@ ADVICE: Final[dict[Code, str]] = {
     Code.UNAUTHORIZED: "The target refused the secret token. Generate a new one at the target, save it as Secret Token, and test the "
     "connection.",
     Code.UNPROCESSABLE_ENTITY: "The target could not process the values of this user. Correct them in the directory.",
-    Code.UNREACHABLE: "The target could not be reached. Check the Tenant URL and the network; it is tried again by itself.",
-    Code.SOURCE_REFUSED: "Microsoft Graph refused the client credentials or a permission is missing. Check the client secret and the consent "
-    "for Application.Read.All, User.Read.All and GroupMember.Read.All.",
+    Code.UNREACHABLE: "The target could not be reached. Check the Tenant URL and the network; it is tried "
+    "again by itself.",
+    Code.SOURCE_REFUSED: "Microsoft Graph refused the client credentials or a permission is missing. Check the client secret and the "
+    "consent for Application.Read.All, User.Read.All and GroupMember.Read.All.",
     Code.SOURCE_UNAVAILABLE: "Microsoft Graph did not answer as it should. Nothing was changed; the next cycle tries again.",
 }
 

@@ -26,6 +26,7 @@ class Job:
     definition: JobDefinition
     schedule: ScheduleState
     secrets: dict[str, str]
+    restarts: int
     deleted: bool
 
     @property
@@ -80,6 +81,7 @@ def _parse(record: str) -> Job:
         definition=parsed.definition,
         schedule=parsed.schedule,
         secrets=parsed.secrets,
+        restarts=parsed.restarts,
         deleted=parsed.deleted,
     )
 

@@ -90,7 +90,9 @@ async def check_migrated(connection: Connection, service: str) -> None:
     schema = schema_of(service)
     done: set[tuple[str, int]] = set()
     if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.migration"):
-        done = {tuple(row) for row in await connection.fetch("SELECT origin, number FROM migration")}
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('search_path', $1, true)", schema)
+            done = {tuple(row) for row in await connection.fetch("SELECT origin, number FROM migration")}
     missing = [
         step.name for step in migrations_of(service) if (step.origin, step.number) not in done and "_pre_" in step.name
     ]

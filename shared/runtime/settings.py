@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.runtime.errors import StartRefusedError
 
+_URL_SAFE = str.maketrans("-_", "+/")
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -71,7 +73,7 @@ class Settings(BaseSettings):
                 "SEATKEEPER_SECRET_KEY (or …_FILE) is not set; make one with: openssl rand -base64 32"
             )
         try:
-            key = base64.b64decode(text, validate=True)
+            key = base64.b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4), validate=True)
         except binascii.Error:
             key = b""
         if len(key) != 32:

@@ -1,0 +1,59 @@
+# `make demo` and `make test` are all that a newcomer needs; each sets up what is missing first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.seatkeeper-set-up
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench clean generate requirements format
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make .venv and bring Kafka's files (quick when it is there already)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing packages (about 400 MB the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Bringing Kafka"
+	@$(BIN)/python -m deploy.embedded.fetch
+	@touch $(STAMP)
+
+demo: setup ## Watch the whole tutorial run, on real servers, in under 90 seconds
+	@$(BIN)/seatkeeper demo
+
+up: setup ## Run everything on this machine, with simulators, until Ctrl-C
+	@$(BIN)/seatkeeper up --simulators
+
+test: setup ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
+	@$(BIN)/pytest
+
+check: setup ## Lint, types, dependency rule, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m shared.contracts.documents --check docs/events
+	@$(BIN)/python -m deploy.environment --check .env.example
+	@$(BIN)/yamllint --strict docker-compose.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/hadolint deploy/docker/Dockerfile
+
+bench: setup ## Print what it does per second, and where the time goes (some minutes)
+	@$(BIN)/python -m benchmarks.end_to_end
+
+generate: setup ## Write docs/events and .env.example anew
+	@$(BIN)/python -m shared.contracts.documents docs/events
+	@$(BIN)/python -m deploy.environment .env.example
+
+format: setup ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+requirements: setup ## Resolve requirements/*.txt anew from pyproject.toml
+	@$(BIN)/python -m deploy.requirements
+
+clean: ## Remove .venv and caches (data folders are left alone)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

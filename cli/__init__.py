@@ -1,0 +1,1 @@
+"""The command ``seatkeeper``: brings the system up on one machine, and talks to the console over REST."""

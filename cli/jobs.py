@@ -1,0 +1,139 @@
+"""``seatkeeper jobs``, ``secrets``, ``test-connection``, ``start``, ``pause``, ``restart``."""
+
+import sys
+from typing import IO, Any
+
+import click
+import orjson
+
+from cli.client import Client, job_option, json_option, with_console
+from cli.failures import CommandFailedError
+from cli.output import print_json, print_table
+
+
+@click.group()
+def jobs() -> None:
+    """List, create and show synchronization jobs."""
+
+
+@jobs.command("list")
+@json_option
+@with_console
+async def list_jobs(client: Client, as_json: bool) -> None:
+    """List every job."""
+    value = (await client.get("/jobs"))["value"]
+    if as_json:
+        print_json(value)
+        return
+    print_table(
+        ("ID", "NAME", "STATUS", "TARGET"),
+        [
+            (
+                job["id"],
+                job["definition"]["displayName"],
+                job["status"]["state"],
+                job["definition"]["target"]["tenantUrl"],
+            )
+            for job in value
+        ],
+        empty="There is no job yet. Create one with: seatkeeper jobs create definition.json",
+    )
+
+
+@jobs.command("create")
+@click.argument("file", type=click.File("rb"))
+@json_option
+@with_console
+async def create(client: Client, file: IO[bytes], as_json: bool) -> None:
+    """Create a job from FILE, a JSON definition (- reads standard input)."""
+    created = await client.post("/jobs", _definition(file))
+    if as_json:
+        print_json(created)
+    else:
+        click.echo(f"Created job {created['id']}. Next: seatkeeper secrets, then seatkeeper test-connection.")
+
+
+def _definition(file: IO[bytes]) -> Any:
+    try:
+        return orjson.loads(file.read())
+    except orjson.JSONDecodeError as error:
+        raise CommandFailedError(f"{file.name} is not JSON: {error}") from None
+
+
+@jobs.command("show")
+@job_option
+@json_option
+@with_console
+async def show(client: Client, job: str | None, as_json: bool) -> None:
+    """Show the definition of a job and where it stands."""
+    value = await client.get(f"/jobs/{await client.only_job(job)}")
+    if as_json:
+        print_json(value)
+        return
+    definition = value["definition"]
+    rows = [("id", value["id"]), ("display name", definition["displayName"]), ("template", definition["template"])]
+    rows += [("status", value["status"]["state"]), ("Tenant URL", definition["target"]["tenantUrl"])]
+    rows += [
+        ("interval", definition["settings"]["interval"]),
+        ("Notification Email", definition["notifications"]["email"]),
+    ]
+    for name, secret in value["secrets"].items():
+        rows.append((name, f"saved, fingerprint {secret['fingerprint']}" if secret["set"] else "not set"))
+    print_table(("", ""), rows, empty="")
+
+
+@click.command()
+@job_option
+@click.option("--secret-token", prompt="Secret Token", hide_input=True, envvar="SEATKEEPER_SECRET_TOKEN")
+@click.option("--client-secret", prompt="Client secret", hide_input=True, envvar="SEATKEEPER_CLIENT_SECRET")
+@click.option("--secret-token-expires-at", help="RFC 3339 time at which the Secret Token expires.")
+@with_console
+async def secrets(
+    client: Client, job: str | None, secret_token: str, client_secret: str, secret_token_expires_at: str | None
+) -> None:
+    """Save the Secret Token of the target and the client secret of the source. They are never shown again."""
+    body = {"secretToken": secret_token, "clientSecret": client_secret}
+    if secret_token_expires_at:
+        body["secretTokenExpiresAt"] = secret_token_expires_at
+    await client.request("PUT", f"/jobs/{await client.only_job(job)}/secrets", body)
+    click.echo("Saved.")
+
+
+@click.command("test-connection")
+@job_option
+@json_option
+@with_console
+async def test_connection(client: Client, job: str | None, as_json: bool) -> None:
+    """Check source and target with the saved credentials. Exit status 1 when one of them refuses."""
+    result = await client.post(f"/jobs/{await client.only_job(job)}/validateCredentials")
+    if as_json:
+        print_json(result)
+    else:
+        for check in result["checks"]:
+            advice = f" {check['advice']}" if check.get("advice") else ""
+            click.echo(f"{check['name']}: {'ok' if check['ok'] else 'FAILED'}. {check['message']}{advice}")
+    if not result["ok"]:
+        sys.exit(1)
+
+
+def _verb(name: str, done: str, text: str) -> click.Command:
+    @click.command(name, help=text)
+    @job_option
+    @json_option
+    @with_console
+    async def command(client: Client, job: str | None, as_json: bool) -> None:
+        job_id = await client.only_job(job)
+        await client.post(f"/jobs/{job_id}/{name}")
+        if as_json:
+            print_json({"id": job_id, "ok": True})
+        else:
+            click.echo(done)
+
+    return command
+
+
+start = _verb("start", "Provisioning is On.", "Set the provisioning status of a job to On.")
+pause = _verb(
+    "pause", "Provisioning is Off; a running cycle ends first.", "Set the provisioning status of a job to Off."
+)
+restart = _verb("restart", "The next cycle is an initial cycle.", "Begin a new initial cycle; links are kept.")

@@ -1,0 +1,48 @@
+"""``seatkeeper user`` and ``seatkeeper licenses``: where one user stands, and who holds or awaits a license."""
+
+from urllib.parse import quote
+
+import click
+
+from cli.client import Client, job_option, json_option, with_console
+from cli.output import print_json, print_table
+
+
+@click.command()
+@click.argument("user")
+@job_option
+@json_option
+@with_console
+async def user(client: Client, user: str, job: str | None, as_json: bool) -> None:
+    """Show where USER stands and why; USER is a directory object id or a user principal name."""
+    value = await client.get(f"/jobs/{await client.only_job(job)}/users/{quote(user, safe='')}")
+    if as_json:
+        print_json(value)
+        return
+    click.echo(f"{value['id']}: {value['status']}. {value.get('reason') or ''}")
+    print_table(
+        ("TIME", "SERVICE", "WHAT", "WHY"),
+        [(entry["at"][:23], entry["service"], entry["what"], entry.get("reason")) for entry in value["timeline"]],
+        empty="Nothing has happened to this user yet.",
+    )
+
+
+@click.command()
+@job_option
+@json_option
+@with_console
+async def licenses(client: Client, job: str | None, as_json: bool) -> None:
+    """Show how many licenses are granted and who waits, in order."""
+    value = await client.get(f"/jobs/{await client.only_job(job)}/licenses")
+    if as_json:
+        print_json(value)
+        return
+    click.echo(
+        f"{value['licenseType']} of {value['applicationInstance']}: {value['granted']} granted, {value['reserved']} reserved, "
+        f"{value['capacity']} in all, {value['waiting']} waiting"
+    )
+    print_table(
+        ("PLACE", "TICKET", "USER"),
+        [(entry["position"], entry["ticket"], entry["id"]) for entry in value["waitingLine"]],
+        empty="Nobody is waiting.",
+    )

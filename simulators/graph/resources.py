@@ -1,0 +1,103 @@
+"""Users, groups and their members ("Get a user", "List users", "Get group", "List group members")."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from simulators.graph.call import Call
+from simulators.graph.entities import Group, Projection, State, User
+from simulators.graph.odata import bad_request, not_found, project
+from simulators.graph.pages import Page
+
+
+def entity(call: Call, kind: str, key: str) -> bytes:
+    """One live user (by id or userPrincipalName) or group; 404 Request_ResourceNotFound otherwise."""
+    call.require(kind)
+    call.options.only("$select")
+    projection = project(kind, call.options.get("$select"), sparse=False)
+    directory = call.sim.directory
+    found: User | Group | None
+    if kind == "user":
+        found = directory.users.get(directory.by_name.get(key.casefold(), key.casefold()))
+    else:
+        found = directory.groups.get(key.casefold())
+    if found is None or found.state is not State.LIVE:
+        raise not_found(key[:80])
+    context = f'{{"@odata.context":"{call.origin}/v1.0/$metadata#{kind}s/$entity",'
+    return context.encode() + found.json(projection)[1:]
+
+
+def listing(call: Call, kind: str) -> Page:
+    """A page of all live users or groups, in order of creation."""
+    call.require(kind)
+    call.options.only("$select", "$top", "$skiptoken", "$count")
+    projection = project(kind, call.options.get("$select"), sparse=False)
+    order = call.sim.directory.user_order if kind == "user" else call.sim.directory.group_order
+    return _walk(call, kind=f"{kind}s", order=order, projection=projection, start=resume(call, f"{kind}s"))
+
+
+def members(call: Call, key: str) -> Page:
+    """A page of the live direct members of a group; without User.Read.All only type and id of a user are given."""
+    call.require("group")
+    call.options.only("$select", "$top", "$skiptoken", "$count")
+    directory = call.sim.directory
+    group = directory.groups.get(key.casefold())
+    if group is None or group.state is not State.LIVE:
+        raise not_found(key[:80])
+    select = call.options.get("$select")
+    users = project("user", select if call.may_read("user") else "id", sparse=False)
+    groups = project("group", "id" if select else None, sparse=False)
+    rows: list[bytes] = []
+    position, top = resume(call, f"members {group.id}"), call.options.top()
+    while position < len(group.slots) and len(rows) < top:
+        member_id = group.slots[position]
+        position += 1
+        if member_id is None:
+            continue
+        user = directory.users.get(member_id)
+        found = user if user is not None else directory.groups[member_id]
+        if found.state is State.LIVE:
+            kind = "user" if user is not None else "group"
+            body = found.json(users if user is not None else groups)
+            rows.append(b'{"@odata.type":"#microsoft.graph.%s",%s' % (kind.encode(), body[1:]))
+    return turn(
+        call, f"members {group.id}", "directoryObjects", rows, position if position < len(group.slots) else None
+    )
+
+
+def resume(call: Call, what: str) -> int:
+    """The position that the ``$skiptoken`` of this collection stands for, or 0."""
+    token = call.options.get("$skiptoken")
+    if not token:
+        return 0
+    content = call.sim.tokens.open(token, delta=False)
+    if content.get("list") != what:
+        raise bad_request("Badly formed token.")
+    return int(content["at"])
+
+
+def turn(call: Call, what: str, context: str, rows: list[bytes], further: int | None) -> Page:
+    """A page of a collection; ``further`` is the position of the next one."""
+    names = ("$top", "$select", "$filter")
+    kept = "".join(
+        f"{name}={quote(call.options.known[name], safe=',')}&" for name in names if name in call.options.known
+    )
+
+    def link(position: int) -> str:
+        return call.link(f"{kept}$skiptoken={call.sim.tokens.seal({'list': what, 'at': position})}")
+
+    here = resume(call, what)
+    page = Page(context=f"{call.origin}/v1.0/$metadata#{context}", rows=rows, again=lambda: link(here))
+    if further is not None:
+        page.next_link = link(further)
+    return page
+
+
+def _walk(call: Call, *, kind: str, order: Sequence[User | Group], projection: Projection, start: int) -> Page:
+    rows: list[bytes] = []
+    position, top = start, call.options.top()
+    while position < len(order) and len(rows) < top:
+        found = order[position]
+        position += 1
+        if found.state is State.LIVE:
+            rows.append(found.json(projection))
+    return turn(call, kind, kind, rows, position if position < len(order) else None)

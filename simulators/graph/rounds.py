@@ -1,0 +1,191 @@
+"""What one delta round contains ("Use delta query to track changes in Microsoft Graph data").
+
+An initial round walks the objects that existed when it began. A later round reports the net state of each object changed
+in its window: objects as they are when the page is made (whatever changes later is in the next window), memberships as
+they were at the end of the window, worked out from the log alone.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+import orjson
+
+from simulators.graph.changelog import ADDED, EVERYTHING, REMOVED
+from simulators.graph.directory import Directory
+from simulators.graph.entities import Group, Projection, State, User
+from simulators.graph.statetokens import Round
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one object gives to one page: its records, how many members they carry, and where its next slice begins."""
+
+    rows: list[bytes]
+    weight: int = 0
+    rest: int | None = None
+
+
+class Contents(Protocol):
+    """The objects of a round by index, and their parts by offset."""
+
+    def part(self, index: int, offset: int) -> Part:
+        """The records of the object at ``index``, its members from ``offset`` on."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What a window changed on one object: the names written, and per member (was linked, is linked)."""
+
+    id: str
+    names: frozenset[str] = NOTHING
+    links: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+
+
+def removed(object_id: str, reason: str) -> bytes:
+    """A record with ``@removed``: "changed" can be restored, "deleted" can not."""
+    return b'{"id":"%s","@removed":{"reason":"%s"}}' % (object_id.encode(), reason.encode())
+
+
+def plan(directory: Directory, state: Round, projection: Projection) -> list[Change]:
+    """Every object that surfaces in the window of ``state``, in the order of its first change."""
+    assert state.after is not None
+    stream = directory.log.users if state.kind == "users" else directory.log.groups
+    wanted = set(state.ids)
+    changes: dict[str, Change] = {}
+    for object_id, names in stream.window(state.after, state.upto):
+        if (not wanted or object_id in wanted) and (names is EVERYTHING or names & projection.surfacing):
+            change = changes.setdefault(object_id, Change(object_id))
+            change.names |= names
+    if projection.members:
+        for group_id, member_id, op in directory.log.links.window(state.after, state.upto):
+            if not wanted or group_id in wanted:
+                links = changes.setdefault(group_id, Change(group_id)).links
+                before = links[member_id][0] if member_id in links else op != ADDED
+                links[member_id] = (before, op != REMOVED)
+    return list(changes.values())
+
+
+class Plans:
+    """The plans of the rounds under way, so that each page costs its own size and not that of the round."""
+
+    def __init__(self, keep: int = 16) -> None:
+        self._plans: OrderedDict[tuple[object, ...], list[Change]] = OrderedDict()
+        self._keep = keep
+
+    def of(self, directory: Directory, state: Round, projection: Projection) -> list[Change]:
+        """The plan of a round that is not initial; the same each time, for the log is append-only."""
+        key = (state.kind, state.after, state.upto, projection, state.ids)
+        if key not in self._plans:
+            self._plans[key] = plan(directory, state, projection)
+            while len(self._plans) > self._keep:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return self._plans[key]
+
+
+class UserRound:
+    """The records of a users/delta round."""
+
+    def __init__(
+        self, directory: Directory, state: Round, projection: Projection, changes: list[Change] | None, minimal: bool
+    ):
+        self._directory = directory
+        self._state = state
+        self._projection = projection
+        self._changes = changes
+        self._minimal = minimal
+
+    def part(self, index: int, offset: int) -> Part:  # noqa: ARG002 - a user has one part
+        """One record, or none for a user that an initial round does not promise."""
+        if self._changes is not None:
+            change = self._changes[index]
+            user = self._directory.users[change.id]
+            if user.state is State.LIVE:
+                return Part([live(user, self._projection, change.names if self._minimal else EVERYTHING)])
+            return Part([removed(user.id, "changed" if user.state is State.SOFT else "deleted")])
+        order = self._directory.user_order
+        found = self._directory.users.get(self._state.ids[index]) if self._state.ids else order[index]
+        return Part([found.json(self._projection)] if found is not None and found.state is State.LIVE else [])
+
+
+class GroupRound:
+    """The records of a groups/delta round: a large group is repeated with another slice of its members."""
+
+    def __init__(
+        self, directory: Directory, state: Round, projection: Projection, changes: list[Change] | None, minimal: bool
+    ):
+        self._directory = directory
+        self._state = state
+        self._projection = projection
+        self._changes = changes
+        self._minimal = minimal
+
+    def part(self, index: int, offset: int) -> Part:
+        """The group with the members from ``offset`` on; a soft-deleted one ends with its ``@removed`` record."""
+        change: Change | None = None
+        group: Group | None
+        if self._changes is not None:
+            change = self._changes[index]
+            group = self._directory.groups[change.id]
+        elif self._state.ids:
+            group = self._directory.groups.get(self._state.ids[index])
+        else:
+            group = self._directory.group_order[index]
+        if group is None or (change is None and group.state is State.HARD):
+            return Part([])
+        if group.state is State.HARD:
+            return Part([removed(group.id, "deleted")])
+        names = EVERYTHING if change is None or not self._minimal else change.names
+        members, rest = self._slice(group, change, offset)
+        if group.state is State.LIVE:
+            surfaces = change is None or bool(change.names)
+            rows = (
+                [with_members(live(group, self._projection, names), members)]
+                if members or (surfaces and not offset)
+                else []
+            )
+            return Part(rows, len(members), rest)
+        if self._directory.knobs.soft_deleted_group_links == "lost":
+            return Part([removed(group.id, "changed")] if change is not None else [])
+        rows = [with_members(live(group, self._projection, names), members)] if members else []
+        return Part(rows if rest is not None else [*rows, removed(group.id, "changed")], len(members), rest)
+
+    def _slice(self, group: Group, change: Change | None, offset: int) -> tuple[list[bytes], int | None]:
+        size = self._directory.knobs.member_slice
+        if not self._projection.members:
+            return [], None
+        if change is None:
+            end = bisect_right(group.slot_lsns, self._state.upto)
+            window = group.slots[offset : min(offset + size, end)]
+            found = [self._member(member, True) for member in window if member is not None]
+        else:
+            end = len(change.links)
+            flapped = self._directory.knobs.flapped_links == "removed"
+            links = islice(change.links.items(), offset, offset + size)
+            found = [self._member(member, is_now) for member, (was, is_now) in links if was or is_now or flapped]
+        return found, offset + size if offset + size < end else None
+
+    def _member(self, member_id: str, linked: bool) -> bytes:
+        kind = "group" if member_id in self._directory.groups else "user"
+        gone = "" if linked else ',"@removed":{"reason":"deleted"}'
+        return f'{{"@odata.type":"#microsoft.graph.{kind}","id":"{member_id}"{gone}}}'.encode()
+
+
+def live(target: User | Group, projection: Projection, names: frozenset[str]) -> bytes:
+    """The record of an object: all selected properties, or with ``Prefer: return=minimal`` those of ``names`` and the id."""
+    if "*" in names:
+        return target.json(projection)
+    written = {
+        k: target.properties[k] for k in projection.names if k == "id" or (k in names and k in target.properties)
+    }
+    return orjson.dumps(written)
+
+
+def with_members(record: bytes, members: list[bytes]) -> bytes:
+    """The record with ``members@delta``; without members it says nothing about membership."""
+    return b'%s,"members@delta":[%s]}' % (record[:-1], b",".join(members)) if members else record

@@ -1,0 +1,58 @@
+"""The HTTP server of the Microsoft Graph simulator."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simulators.graph.control import Control
+from simulators.graph.gate import Gate
+from simulators.graph.simulation import Simulation
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSimulator:
+    """A simulator that listens. ``url`` is both the Graph root and the login root, without a slash at the end."""
+
+    url: str
+    simulation: Simulation
+    _runner: web.AppRunner
+
+    async def close(self) -> None:
+        """Stop listening and end what is under way."""
+        await self._runner.cleanup()
+
+
+def application(sim: Simulation) -> web.Application:
+    """The web application of one simulation."""
+    gate = Gate(sim)
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.add_routes(Control(sim).routes())
+    app.router.add_route("*", "/v1.0/{resource:.*}", gate.graph)
+    app.router.add_post("/{tenant}/oauth2/v2.0/token", gate.token)
+    app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", gate.discovery)
+    return app
+
+
+async def start(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    users: int = 0,
+    groups: int = 0,
+    seed: int = 1,
+    latency_ms: float = 0.0,
+) -> GraphSimulator:
+    """Start a simulator on the running loop; with ``port`` 0 a free port is taken. Raises ``OSError`` if it cannot."""
+    sim = Simulation(users=users, groups=groups, seed=seed)
+    sim.knobs.latency_ms = latency_ms
+    runner = web.AppRunner(application(sim), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    address = runner.addresses[0]
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return GraphSimulator(f"http://{name}:{address[1]}", sim, runner)

@@ -1,0 +1,46 @@
+"""Fixtures for every test. Nothing is started before a test asks for it."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from deploy.embedded.servers import Servers
+from tests.support.servers import TestSettings, fresh_database, test_servers, wipe_environment
+
+# Read, then wiped, before any test module is imported.
+_SETTINGS = TestSettings.read(os.environ)
+wipe_environment(os.environ)
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """A Kafka and a PostgreSQL for the whole run (see tests/support/servers.py)."""
+    async with test_servers(_SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Servers) -> str:
+    """Bootstrap servers of a real Kafka. It is shared: name topics and groups by `topic_prefix` and `unique`."""
+    return servers.kafka_bootstrap_servers
+
+
+@pytest.fixture
+async def database_url(servers: Servers) -> AsyncIterator[str]:
+    """A new, empty database for this test."""
+    async with fresh_database(servers.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """To put before topic names, so that tests do not meet: "t3f2…-"."""
+    return f"t{uuid.uuid4().hex[:12]}-"
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes a name that no other test has: `unique("group")` is "group-3f2…"."""
+    return lambda name: f"{name}-{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,1 @@
+"""What tests share: servers, waiting, and the unchangeable parts of an environment."""

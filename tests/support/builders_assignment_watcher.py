@@ -1,0 +1,225 @@
+"""A watcher on a real PostgreSQL and a simulated Microsoft Graph, without Kafka: what it says is read from its outbox."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from services.assignment_watcher.cycle import Cycle
+from services.assignment_watcher.retries import Patience
+from services.assignment_watcher.settings import WatcherSettings
+from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
+from shared.contracts.assignments import CycleKind, CycleMark, DirectoryAssignment
+from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.outcomes import CycleFact, JobCondition
+from shared.contracts.topics import WATCHER
+from shared.runtime.frame import Frame
+from shared.runtime.http import HttpClient
+from shared.runtime.jobs import store_jobs
+from shared.runtime.transaction import transaction
+from simulators.graph.server import start
+from tests.support.frames import opened_frame, outbox, settings_for
+from tests.support.messages import a_job, received
+
+ROLE = "User"
+
+
+@dataclass
+class Tenant:
+    """A simulated tenant, steered over its control plane."""
+
+    url: str
+    session: aiohttp.ClientSession
+    config: dict[str, Any] = field(default_factory=dict)
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        async with self.session.request(method, self.url + path, json=body) as response:
+            content = await response.read()
+            assert response.status < 300, content
+            return orjson.loads(content) if content else None
+
+    async def tx(self, *mutations: dict[str, Any]) -> list[dict[str, Any]]:
+        return (await self.ask("POST", "/_sim/tx", {"mutations": list(mutations)}))["results"]
+
+    async def assign(self, principal: str, *, kind: str = "User", role: str = ROLE, at: str | None = None) -> str:
+        mutation = {"op": "assign", "principalType": kind, "principalId": principal, "role": role}
+        [result] = await self.tx(mutation | ({"createdDateTime": at} if at else {}))
+        return result["assignmentId"]
+
+    async def fault(self, match: str, kind: str, **more: Any) -> str:
+        return (await self.ask("POST", "/_sim/faults", {"match": match, "kind": kind, **more}))["id"]
+
+    async def users(self) -> list[str]:
+        return [user["id"] for user in (await self.ask("GET", "/_sim/users?limit=1000000"))["users"]]
+
+    async def groups(self) -> list[dict[str, Any]]:
+        return (await self.ask("GET", "/_sim/groups"))["groups"]
+
+    async def effective(self) -> dict[str, set[str]]:
+        """Users that are live and hold a role, by the simulator's own reckoning: object id to role values."""
+        truth = await self.ask("GET", "/_sim/truth")
+        return {
+            user_id: {"" if role == "Default Access" else role for role in user["roles"]}
+            for user_id, user in truth["users"].items()
+            if user["state"] == "live" and user["roles"]
+        }
+
+    async def properties(self, user_id: str) -> dict[str, Any]:
+        return (await self.ask("GET", "/_sim/truth"))["users"][user_id]["properties"]
+
+
+@asynccontextmanager
+async def a_tenant(*, users: int = 0, groups: int = 0, seed: int = 1) -> AsyncIterator[Tenant]:
+    simulator = await start(users=users, groups=groups, seed=seed)
+    async with aiohttp.ClientSession() as session:
+        tenant = Tenant(simulator.url, session)
+        tenant.config = await tenant.ask("GET", "/_sim/config")
+        try:
+            yield tenant
+        finally:
+            await simulator.close()
+
+
+def a_watched_job(
+    frame: Frame, tenant: Tenant, *, version: int = 1, secret: str | None = None, **settings: Any
+) -> JobRecord:
+    """The job of this tenant. Removals are believed at once unless the settings say otherwise."""
+    job = a_job(
+        "job-1",
+        version=version,
+        source={
+            "tenantId": tenant.config["tenantId"],
+            "clientId": tenant.config["clientId"],
+            "servicePrincipalId": tenant.config["servicePrincipalId"],
+            "graphRoot": tenant.url,
+            "loginRoot": tenant.url,
+        },
+        settings={"interval": "PT1S", "removalConfirmation": "PT0S"} | settings,
+    )
+    value = secret or tenant.config["clientSecret"]
+    return job.model_copy(
+        update={"secrets": {CLIENT_SECRET: frame.secrets.encrypt(value, job_id=job.job_id, field=CLIENT_SECRET)}}
+    )
+
+
+async def save(frame: Frame, *records: JobRecord) -> None:
+    """Store job definitions as the frame does when they arrive."""
+    async with transaction(frame.database, frame.jobs) as tx:
+        await store_jobs(tx, [received(record) for record in records])
+
+
+def paused(record: JobRecord, version: int) -> JobRecord:
+    return record.model_copy(update={"schedule": ScheduleState.PAUSED, "sequence": version})
+
+
+class Said:
+    """The outbox as messages."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [kind.model_validate(row["payload"]) for row in self.rows if row["headers"]["ce_type"] == kind.type]
+
+    @property
+    def assignments(self) -> list[DirectoryAssignment]:
+        return self.of(DirectoryAssignment)
+
+    @property
+    def marks(self) -> list[CycleMark]:
+        return self.of(CycleMark)
+
+    @property
+    def facts(self) -> list[CycleFact]:
+        return self.of(CycleFact)
+
+    @property
+    def conditions(self) -> list[JobCondition]:
+        return self.of(JobCondition)
+
+    @property
+    def ids(self) -> list[str]:
+        return [row["headers"]["ce_id"] for row in self.rows]
+
+    def latest(self) -> dict[str, DirectoryAssignment]:
+        """Fold from empty; the versions of each object must have no gap."""
+        state: dict[str, DirectoryAssignment] = {}
+        for message in self.assignments:
+            before = state.get(message.object_id)
+            assert message.sequence == (before.sequence + 1 if before else 1), "a version is missing or repeated"
+            state[message.object_id] = message
+        return state
+
+    def effective(self) -> dict[str, set[str]]:
+        """Users that are assigned and live: object id to role values."""
+        return {
+            user_id: {role.value for role in message.roles}
+            for user_id, message in self.latest().items()
+            if message.assigned and message.lifecycle == "live"
+        }
+
+
+@dataclass
+class Watcher:
+    """Runs single cycles of one job, each as the service would."""
+
+    frame: Frame
+    tenant: Tenant
+    sources: JobSources
+    record: JobRecord
+    chunk: int = 1000
+
+    async def cycle(self) -> CycleKind:
+        [job] = await self.frame.list_jobs()
+        async with self.frame.lease("watcher/job-1") as lease:
+            assert lease is not None
+            return await Cycle(self.frame, job, self._source(job), lease, chunk=self.chunk).run()
+
+    def _source(self, job: Any) -> Any:
+        if getattr(self, "_opened", (None, None))[0] != job.version:
+            self._opened = (job.version, self.sources.open(self.frame, job))
+        return self._opened[1]
+
+    async def said(self) -> Said:
+        return Said(await outbox(self.frame))
+
+    async def cycles(self, count: int) -> Said:
+        for _ in range(count):
+            await self.cycle()
+        return await self.said()
+
+    async def configure(self, **settings: Any) -> None:
+        self.record = a_watched_job(self.frame, self.tenant, version=self.record.sequence + 1, **settings)
+        await save(self.frame, self.record)
+
+
+def watcher_settings(database_url: str, kafka: str = "127.0.0.1:1", **more: Any) -> WatcherSettings:
+    return settings_for(database_url, kafka, WatcherSettings, assignment_watcher_first_retry_seconds=0.01, **more)  # type: ignore[no-any-return] # the helper serves every settings class
+
+
+@asynccontextmanager
+async def a_watcher(database_url: str, tenant: Tenant, **settings: Any) -> AsyncIterator[Watcher]:
+    async with opened_frame(WATCHER, watcher_settings(database_url)) as frame:
+        record = a_watched_job(frame, tenant, **settings)
+        await save(frame, record)
+        patience = Patience(tries=4, seconds=10, first_wait_seconds=0.01)
+        sources = JobSources(HttpClient("microsoft-graph", allow_insecure_loopback=True), patience)
+        try:
+            yield Watcher(frame, tenant, sources, record)
+        finally:
+            await sources.close()
+
+
+async def process_seconds(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = (await asyncio.to_thread(_stat, pid)).rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def _stat(pid: int) -> str:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read()
