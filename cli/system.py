@@ -76,9 +76,13 @@ async def whole_system(
         kept = ports(folder, *SERVICES)
         http = {name: f"http://127.0.0.1:{kept[name]}" for name in SERVICES}
         common["SEATKEEPER_NOTIFIER_CONSOLE_URL"] = http[CONSOLE]
-        await _start_services(supervisor, common, kept, http)
-        token = await _operator_token(folder, servers, http[CONSOLE])
-        yield System(servers=servers, http=http, token=token, simulators=simulated)
+        try:
+            await _start_services(supervisor, common, kept, http)
+            token = await _operator_token(folder, servers, http[CONSOLE])
+            yield System(servers=servers, http=http, token=token, simulators=simulated)
+        finally:
+            # Before the servers: what is in flight is brought to an end while there is something to write it to.
+            await asyncio.gather(*(supervisor.stop(name) for name in SERVICES))
 
 
 def _environment(
@@ -127,17 +131,19 @@ async def _start_simulators(folder: DataFolder, supervisor: Supervisor, report: 
 async def _start_services(
     supervisor: Supervisor, common: Mapping[str, str], kept: Mapping[str, int], http: Mapping[str, str]
 ) -> None:
-    async with asyncio.TaskGroup() as group:
-        for name in SERVICES:
-            process = Process(
-                name=name,
-                argv=(sys.executable, "-m", "cli.main", "run", name),
-                env={**common, "SEATKEEPER_HTTP_PORT": str(kept[name])},
-                ready=_asks(f"{http[name]}/readyz"),
-                layer=2,
-                grace_seconds=40,
-            )
-            group.create_task(supervisor.start(process))
+    processes = [
+        Process(
+            name=name,
+            argv=(sys.executable, "-m", "cli.main", "run", name),
+            env={**common, "SEATKEEPER_HTTP_PORT": str(kept[name])},
+            ready=_asks(f"{http[name]}/readyz"),
+            layer=2,
+            grace_seconds=40,
+        )
+        for name in SERVICES
+    ]
+    # Not a task group: one sentence about the first that cannot start is worth more than a group of errors.
+    await asyncio.gather(*(supervisor.start(process) for process in processes))
 
 
 def _asks(url: str) -> Callable[[], Awaitable[bool]]:

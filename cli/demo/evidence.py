@@ -38,7 +38,6 @@ class Evidence:
     events: list[dict[str, Any]]
     users: dict[str, dict[str, Any]]
     mails: list[dict[str, Any]]
-    mail_failures: list[tuple[str, str, str]]
 
 
 @asynccontextmanager
@@ -67,9 +66,6 @@ async def gather_evidence(simulated: Simulated, servers: Servers, job_id: str) -
             "SELECT object_id, ticket, from_state, to_state FROM license_allocator.license_history WHERE job_id = $1 ORDER BY seq",
             job_id,
         )
-        mailed = await connection.fetch(
-            "SELECT job_id, object_id, code FROM notifier.failure WHERE mail_id IS NOT NULL"
-        )
         outbox = await outbox_rows(connection)
         dead = await rows_of_all(connection, "dead_letter")
     return Evidence(
@@ -87,7 +83,6 @@ async def gather_evidence(simulated: Simulated, servers: Servers, job_id: str) -
         events=await _records(servers, EVENTS.name, job_id),
         users={record["objectId"]: record for record in await _records(servers, USERS.name, job_id)},
         mails=await simulated.mail("GET", "/messages"),
-        mail_failures=[(row["job_id"], row["object_id"], row["code"]) for row in mailed],
     )
 
 
@@ -122,7 +117,9 @@ async def consumer_lag(servers: Servers) -> int:
                 partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
                 committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
                 ends = await consumer.end_offsets(partitions)
-                lag += sum(ends[partition] - max(committed[partition].offset, 0) for partition in partitions)
+                for partition in partitions:
+                    known = committed.get(partition)
+                    lag += ends[partition] - (max(known.offset, 0) if known else 0)
     finally:
         await asyncio.gather(consumer.stop(), admin.close())
     return lag

@@ -1,5 +1,6 @@
 """The second half: people join, leave, change and are disabled; two are rejected; then nothing happens and nothing is written."""
 
+import asyncio
 from typing import Any
 
 from cli.demo.invariants import entitled
@@ -9,6 +10,7 @@ TITLES = 12
 LEAVERS = 3
 JOINERS = 3
 QUIET_CYCLES = 3
+INTERVAL_SECONDS = 1.0
 
 
 async def changes_at_rest(stage: Stage) -> None:
@@ -29,6 +31,8 @@ async def changes_at_rest(stage: Stage) -> None:
 
 async def _measured(stage: Stage, object_id: str, *mutations: dict[str, Any]) -> None:
     seen = max((write["seq"] for write in await stage.simulated.writes()), default=0)
+    # Otherwise each change would come right after a poll, because it follows the end of the one before.
+    await asyncio.sleep(stage.chance.uniform(0, INTERVAL_SECONDS))
     changed = await stage.simulated.change(*mutations)
 
     async def written() -> Any:
@@ -43,7 +47,7 @@ async def leavers_and_joiners(stage: Stage) -> None:
     stage.narrator.step("Live: people leave, people join")
     line = (await stage.console.get(f"/jobs/{stage.notes.job_id}/licenses"))["waitingLine"]
     truth = (await stage.simulated.graph("GET", "/truth?role=User"))["users"]
-    users = await stage.simulated.graph("GET", f"/users?limit={stage.options.users}&offset=0")
+    users = await stage.simulated.people(stage.options.users)
     accounts = await stage.simulated.accounts()
     leaving = [
         user
@@ -72,7 +76,7 @@ async def leavers_and_joiners(stage: Stage) -> None:
             for number in range(1, JOINERS + 1)
         )
     )
-    new = [result["id"] for result in joined["results"]]
+    new = [result["userId"] for result in joined["results"]]
     await stage.simulated.change(*({"op": "addMember", "groupId": group, "userId": user} for user in new))
 
     async def known() -> bool:

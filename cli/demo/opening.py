@@ -19,7 +19,7 @@ async def prepare_directory(stage: Stage) -> list[dict[str, Any]]:
     await stage.simulated.graph(
         "POST", "/seed", {"users": options.users, "groups": options.groups, "seed": options.seed}
     )
-    users: list[dict[str, Any]] = await stage.simulated.graph("GET", f"/users?limit={options.users}&offset=0")
+    users = await stage.simulated.people(options.users)
     stage.narrator.say(
         f"Microsoft Graph (simulated) at {stage.system.simulators and stage.system.simulators.graph_url}"
     )
@@ -64,7 +64,7 @@ async def create_job(stage: Stage, token: str) -> None:
                 "graphRoot": simulators.graph_url,
                 "loginRoot": simulators.graph_url,
             },
-            "target": {"tenantUrl": simulators.tenant_url, "requestsPerSecond": 20_000},
+            "target": {"tenantUrl": simulators.tenant_url, "requestsPerSecond": stage.options.requests_per_second},
             "licenses": {
                 "applicationInstance": "Sales Navigator EMEA",
                 "licenseType": "Sales Navigator Advanced",

@@ -41,7 +41,7 @@ async def _cycles(stage: Stage) -> int:
 
     async with database(stage.system.servers) as connection:
         count: int = await connection.fetchval(
-            "SELECT coalesce(max(round), 0) FROM assignment_watcher.cycle WHERE job_id = $1", stage.notes.job_id
+            "SELECT coalesce(max(round), 0) FROM assignment_watcher.watch WHERE job_id = $1", stage.notes.job_id
         )
     return count
 

@@ -43,6 +43,12 @@ class Simulated:
         answer: dict[str, Any] = await self.graph("POST", "/tx", {"mutations": list(mutations)})
         return answer
 
+    async def people(self, limit: int) -> list[dict[str, Any]]:
+        """Return the users of the directory with properties and the ids of their groups."""
+        answer: dict[str, Any] = await self.graph("GET", f"/users?limit={limit}&offset=0")
+        found: list[dict[str, Any]] = answer["users"]
+        return found
+
     async def state(self) -> dict[str, Any]:
         """Return the counts of the target: users, active, duplicates, licensesInUse, requests by verb."""
         answer: dict[str, Any] = await self.linkedin("GET", "/state")

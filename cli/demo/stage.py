@@ -1,8 +1,10 @@
 """What the story is played on: the running system, the simulated outside world, and the notes taken on the way."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from cli.client import Client
@@ -23,6 +25,7 @@ class Options:
     groups: int = 3
     seed: int = 1
     kill: str | None = None
+    requests_per_second: float = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Stage:
     console: Client
     simulated: Simulated
     notes: Notes
+    chance: Random = field(default_factory=lambda: Random(1))
 
     @property
     def patience_seconds(self) -> float:
@@ -65,8 +69,6 @@ class Stage:
         self, what: str, condition: Callable[[], Any], *, within: float | None = None, every: float = 0.1
     ) -> Any:
         """Wait until the awaited condition is truthy and return it; raise ``CommandFailedError`` naming ``what`` when it never is."""
-        import asyncio
-
         deadline = time.monotonic() + (within or self.patience_seconds)
         while True:
             if value := await condition():

@@ -135,7 +135,8 @@ REQUESTS: Final = Topic(
     retention=timedelta(days=7),
     messages=(OperatorRequest,),
     producers=(CONSOLE,),
-    consumers=(DIFF, ALLOCATOR),
+    # What must survive a late reader (schedule, restarts) is state in control.jobs.v1; requests that are deeds alone come later.
+    consumers=(),
 )
 
 TOPICS: Final[dict[str, Topic]] = {

@@ -1,6 +1,5 @@
 """A watcher on a real PostgreSQL and a simulated Microsoft Graph, without Kafka: what it says is read from its outbox."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,6 +144,9 @@ class Said:
     def ids(self) -> list[str]:
         return [row["headers"]["ce_id"] for row in self.rows]
 
+    def ids_of(self, kind: str) -> list[str]:
+        return [row["headers"]["ce_id"] for row in self.rows if row["headers"]["ce_type"].endswith(kind)]
+
     def latest(self) -> dict[str, DirectoryAssignment]:
         """Fold from empty; the versions of each object must have no gap."""
         state: dict[str, DirectoryAssignment] = {}
@@ -212,14 +214,3 @@ async def a_watcher(database_url: str, tenant: Tenant, **settings: Any) -> Async
             yield Watcher(frame, tenant, sources, record)
         finally:
             await sources.close()
-
-
-async def process_seconds(pid: int) -> float:
-    """CPU seconds that a process has used."""
-    fields = (await asyncio.to_thread(_stat, pid)).rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def _stat(pid: int) -> str:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return file.read()

@@ -1,6 +1,7 @@
 """Values for the tests of diff: jobs, assignments, outcomes, license facts, and received messages."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from services.diff.core import Decision, Occasion
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, CycleKind, DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change
-from shared.contracts.cloudevents import Envelope
+from shared.contracts.cloudevents import Envelope, headers_of
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import JOB_OBJECT, derived_id
@@ -185,3 +186,30 @@ def skips(decision: Decision) -> list[ProvisioningOutcome]:
 
 def users(decision: Decision) -> list[ProvisionedUser]:
     return [item.message for item in decision.emissions if isinstance(item.message, ProvisionedUser)]
+
+
+@dataclass(frozen=True)
+class KafkaRecord:
+    """What the frame reads of a record."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def records(*items: Received[Any]) -> list[KafkaRecord]:
+    """The received messages as they lie in Kafka."""
+    return [
+        KafkaRecord(
+            topic=item.topic,
+            partition=0,
+            offset=number,
+            key=item.message.key.encode(),
+            value=item.message.body(),
+            headers=[(name, value.encode()) for name, value in headers_of(item.envelope).items()],
+        )
+        for number, item in enumerate(items)
+    ]

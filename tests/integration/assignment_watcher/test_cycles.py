@@ -56,6 +56,8 @@ async def test_members_of_nested_groups_are_not_assigned(watcher: Watcher, tenan
     await tenant.assign(first["id"], kind="Group")
     await watcher.cycle()
     assert len((await watcher.said()).latest()) == first["members"]
+    await watcher.cycle()
+    assert "user" not in (await tenant.ask("GET", "/_sim/journal"))["requests"], "a group is no user to be asked for"
     await agree(watcher)
 
 
@@ -148,6 +150,26 @@ async def test_soft_delete_restore_and_hard_delete(watcher: Watcher, tenant: Ten
         5,
     ]
     assert not latest[member].assigned
+
+
+async def test_a_listing_that_hides_a_soft_deleted_user_does_not_end_its_assignment(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    users = await tenant.users()
+    first = await tenant.assign(users[0])
+    await watcher.cycle()
+    await tenant.tx({"op": "softDeleteUser", "userId": users[0]})
+    await watcher.cycle()
+    for user in users[1:3]:
+        await tenant.assign(user)
+        await watcher.cycle()
+    message = (await watcher.said()).latest()[users[0]]
+    assert message.lifecycle is Lifecycle.SOFT_DELETED
+    assert [path.assignment_id for path in message.paths] == [first]
+    await tenant.tx({"op": "restoreUser", "userId": users[0]})
+    await watcher.cycles(2)
+    assert [m.sequence for m in (await watcher.said()).assignments if m.object_id == users[0]] == [1, 2, 3]
+    await agree(watcher)
 
 
 async def test_an_assignment_that_ended_while_its_user_was_soft_deleted_is_gone_after_the_restore(

@@ -315,6 +315,15 @@ async def test_the_loop_moves_a_long_line_in_bounded_steps_and_in_order(database
     assert pool["waiting"] == 2
 
 
+async def test_a_line_that_moves_lets_out_what_the_same_batch_brought(database: Database) -> None:
+    one = Handlers(most_from_line=1)
+    await give(database, job_record(0), *(change(user, assigned=number) for number, user in enumerate("abc")))
+    assert users(await give(database, job_record(2, version=2), handlers=one), "command") == ["a"]
+    emitted = await give(database, change("b", 2, active=False), change("c", 2), handlers=one)
+    assert [(body["objectId"], body["generation"]) for kind, body in emitted if "command" in kind] == [("c", 2)]
+    await check(database, at_least=2)
+
+
 async def test_a_freed_license_costs_the_same_with_a_hundred_thousand_waiting(database: Database) -> None:
     await give(database, job_record(1), change("a"))
     async with database.connection() as connection:
@@ -363,7 +372,7 @@ operations = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(operations, min_size=1, max_size=6), max_size=12))
 async def test_i2_i3_random_batches_on_postgresql_end_as_the_reference_model(
     database: Database, batches: list[list[tuple[str, int]]]

@@ -1,0 +1,1 @@
+"""What Seatkeeper does per second, on the machine at hand, with what it could reach beside it."""

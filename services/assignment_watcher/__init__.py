@@ -1,0 +1,1 @@
+"""assignment-watcher: reads who is assigned to an application, and says what changed."""

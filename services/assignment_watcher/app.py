@@ -1,0 +1,38 @@
+"""Composition root of assignment-watcher."""
+
+from services.assignment_watcher.handlers import JobsChanged
+from services.assignment_watcher.retries import Patience
+from services.assignment_watcher.settings import WatcherSettings
+from services.assignment_watcher.sources.opening import JobSources
+from services.assignment_watcher.watching import LOOP, Watching
+from shared.contracts.control import JobRecord
+from shared.contracts.topics import WATCHER
+from shared.runtime.consume import Subscription
+from shared.runtime.http import HttpClient, Limits
+from shared.runtime.service import Background, Service
+
+LARGEST_ANSWER_BYTES = 20_000_000
+
+
+def build(settings: WatcherSettings) -> Service:
+    """Return the service."""
+
+    def open_sources() -> JobSources:
+        limits = Limits(
+            total_seconds=settings.assignment_watcher_request_timeout_seconds, answer_bytes=LARGEST_ANSWER_BYTES
+        )
+        http = HttpClient("microsoft-graph", allow_insecure_loopback=settings.allow_insecure_loopback, limits=limits)
+        patience = Patience(
+            tries=settings.assignment_watcher_request_tries,
+            seconds=settings.assignment_watcher_request_patience_seconds,
+            first_wait_seconds=settings.assignment_watcher_first_retry_seconds,
+        )
+        return JobSources(http, patience)
+
+    watching = Watching(open_sources, chunk=settings.assignment_watcher_emit_records)
+    return Service(
+        name=WATCHER,
+        settings=settings,
+        subscriptions=[Subscription(message=JobRecord, handler=JobsChanged(watching.wake))],
+        background=[Background(name=LOOP, run=watching.run)],
+    )

@@ -1,0 +1,160 @@
+"""What one user looks like to a job, decided from the mirror and from what was last said; and when the next cycle starts.
+
+Values in, values out with a reason: no clock, no I/O.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from shared.contracts.assignments import AppRole, Lifecycle
+
+DEFAULT_ACCESS: Final = AppRole(id="00000000-0000-0000-0000-000000000000", value="", display_name="Default Access")
+"""Assigned without a specific role; never among the ``appRoles`` of a service principal (Microsoft Graph, "appRoleAssignment")."""
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+LONGEST_PAUSE_SECONDS: Final = 60.0
+"""A source that fails is asked at least this often, or each interval if that is longer."""
+
+
+class Path(NamedTuple):
+    """One way by which a user is assigned: directly, or (with ``group_id``) as a direct member of an assigned live group."""
+
+    assigned_at: datetime
+    assignment_id: str
+    group_id: str | None
+    role_id: str
+
+
+class Reason(StrEnum):
+    """Why something is said of an object, or why nothing is."""
+
+    FIRST = "assigned for the first time"
+    CHANGED = "differs from what was last said"
+    UNASSIGNED = "its last path is gone"
+    DELETED = "was deleted in the directory"
+    UNCHANGED = "equals what was last said"
+    NEVER_ASSIGNED = "has no path and never had one"
+    NOT_LIVE = "was never said and is not live"
+    UNKNOWN = "is known by its assignment only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """What the mirror holds of one user. ``attributes`` are Graph properties; null means cleared."""
+
+    object_id: str
+    lifecycle: Lifecycle
+    attributes: Mapping[str, Any]
+    paths: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emitted:
+    """What was last said of an object: its version, the digest of its state, and the time of its last known oldest path."""
+
+    version: int
+    digest: bytes
+    assigned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The derived state of one object: what a DirectoryAssignment says of it, and the digest that tells whether it is news."""
+
+    lifecycle: Lifecycle
+    paths: tuple[Path, ...]
+    roles: tuple[AppRole, ...]
+    attributes: dict[str, Any]
+    assigned_at: datetime | None
+    digest: bytes
+
+    @property
+    def assigned(self) -> bool:
+        """Return whether a path exists, whatever its role."""
+        return bool(self.paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether an object is to be said anew: ``state`` is what to say under ``version``, or nothing; ``reason`` says why."""
+
+    reason: Reason
+    state: State | None = None
+    version: int = 0
+
+    @property
+    def unknown(self) -> bool:
+        """Return whether the user is to be asked for: an assignment names it, but nothing else is known of it."""
+        return self.reason is Reason.UNKNOWN
+
+
+def decide(user: User, last: Emitted | None, *, roles: Mapping[str, AppRole], attributes: Sequence[str]) -> Decision:
+    """Return what is to be said of ``user`` now, given what was ``last`` said.
+
+    ``roles`` are the application's roles by id; ``attributes`` the Graph properties that the job's mapping reads. Only an object that was
+    said before is said when it has no path or is not live: nobody hears of the rest of the tenant.
+    """
+    if last is None:
+        if not user.paths:
+            return Decision(reason=Reason.NEVER_ASSIGNED)
+        if user.lifecycle is Lifecycle.UNKNOWN:
+            return Decision(reason=Reason.UNKNOWN)
+        if user.lifecycle is not Lifecycle.LIVE:
+            return Decision(reason=Reason.NOT_LIVE)
+    state = derive(user, last, roles=roles, attributes=attributes)
+    if last is None:
+        return Decision(reason=Reason.FIRST, state=state, version=1)
+    if state.digest == last.digest:
+        return Decision(reason=Reason.UNCHANGED)
+    reason = Reason.CHANGED
+    if state.lifecycle is not Lifecycle.LIVE:
+        reason = Reason.DELETED
+    elif not state.paths:
+        reason = Reason.UNASSIGNED
+    return Decision(reason=reason, state=state, version=last.version + 1)
+
+
+def derive(user: User, last: Emitted | None, *, roles: Mapping[str, AppRole], attributes: Sequence[str]) -> State:
+    """Return the derived state: the same mirror gives the same digest, in whatever order its rows come."""
+    paths = tuple(sorted(user.paths, key=_order)) if user.lifecycle is not Lifecycle.HARD_DELETED else ()
+    held = tuple(role_of(role_id, roles) for role_id in sorted({path.role_id for path in paths}))
+    values = {name: value for name in attributes if (value := user.attributes.get(name)) is not None}
+    values["id"] = user.object_id
+    # The time of an assignment that ended stays: it is what a later reader may want to know of a leaver.
+    assigned_at = paths[0].assigned_at if paths else last.assigned_at if last else None
+    said = [
+        user.lifecycle,
+        [(path.assigned_at.isoformat(), *path[1:]) for path in paths],
+        [(role.id, role.value, role.display_name) for role in held],
+        values,
+    ]
+    return State(
+        lifecycle=user.lifecycle,
+        paths=paths,
+        roles=held,
+        attributes=values,
+        assigned_at=assigned_at,
+        digest=hashlib.blake2b(_CANONICAL.encode(said).encode(), digest_size=16).digest(),
+    )
+
+
+def role_of(role_id: str, roles: Mapping[str, AppRole]) -> AppRole:
+    """Return the role with its names. One that the application no longer declares stays an id: that is no reason to lose the assignment."""
+    if role_id == DEFAULT_ACCESS.id:
+        return DEFAULT_ACCESS
+    return roles.get(role_id) or AppRole(id=role_id)
+
+
+def _order(path: Path) -> tuple[datetime, str, str, str]:
+    return path.assigned_at, path.assignment_id, path.group_id or "", path.role_id
+
+
+def pause_after(failures: int, interval: float) -> float:
+    """Return how many seconds after its start a cycle is followed by the next one, after so many failures in a row."""
+    return max(interval, min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 16))) if failures else interval

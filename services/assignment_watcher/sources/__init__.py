@@ -1,0 +1,1 @@
+"""Sources of assignments: one module each, keeping the protocol of ``source``."""

@@ -1,0 +1,98 @@
+"""Request bodies and parameters of the API."""
+
+import base64
+import binascii
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import Header, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic.alias_generators import to_camel
+
+from services.console.api.problems import FieldError, invalid
+
+LONGEST_SECRET: Final = 4000
+_HEADER_SAFE: Final = re.compile(r"^[\x21-\x7e]+$")
+
+JobId = Annotated[str, Path(alias="job", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
+Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=500)]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
+]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=400)]
+
+
+class Secrets(BaseModel):
+    """The credentials of a job; what is not named stays as it is, null forgets it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    secret_token: SecretStr | None = None
+    secret_token_expires_at: AwareDatetime | None = None
+    client_secret: SecretStr | None = None
+
+    @field_validator("secret_token", "client_secret")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _sendable(value)
+
+
+class CredentialsToTest(BaseModel):
+    """Credentials to test before they are saved; those not given are the saved ones."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    secret_token: SecretStr | None = None
+    client_secret: SecretStr | None = None
+
+    @field_validator("secret_token", "client_secret")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _sendable(value)
+
+
+def _sendable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()  # what is pasted often ends with a line break
+    if not text or len(text) > LONGEST_SECRET or not _HEADER_SAFE.match(text):
+        raise ValueError(
+            f"must have 1 to {LONGEST_SECRET} characters without spaces or line breaks; paste the credential alone"
+        )
+    return SecretStr(text)
+
+
+def encode_cursor(position: str | int | None) -> str | None:
+    """Return an opaque cursor for the last thing that was shown, or nothing at the end."""
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, field: str = "cursor") -> str:
+    """Return the last thing that was shown, or nothing for the beginning; raises ``ProblemError`` (422) naming ``field``."""
+    if not cursor:
+        return ""
+    try:
+        position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        position = "\x00"
+    if "\x00" in position:
+        raise invalid(
+            [FieldError(field=field, message="is not a cursor of an earlier answer; leave it out to begin anew")]
+        )
+    return position
+
+
+def decode_position(cursor: str | None, field: str) -> int | None:
+    """Return the numbered position of a cursor, or nothing for the beginning; raises ``ProblemError`` (422) naming ``field``."""
+    text = decode_cursor(cursor, field)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise invalid(
+            [FieldError(field=field, message="is not a cursor of an earlier answer; leave it out to begin anew")]
+        )
+    return int(text)
+
+
+Patch = dict[str, Any]

@@ -1,0 +1,101 @@
+"""Problem details (RFC 9457): what happened and what to do; of input only the names of fields, never a value."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from fastapi import Response
+
+_SHOWN_FIELD: Final = re.compile(r"^[A-Za-z$][A-Za-z0-9_$.-]{0,120}$")
+_WORDS: Final = {
+    "extra_forbidden": "is not known here; check the spelling or leave it out",
+    "missing": "is required",
+    "json_invalid": "is not JSON",
+}
+
+
+class Json(Response):
+    """A JSON response by orjson, with times in UTC."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """What is wrong with one field, named by its camelCase path."""
+
+    field: str
+    message: str
+
+
+class ProblemError(Exception):
+    """An answer that is an error: it becomes problem details."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def invalid(
+    errors: Iterable[FieldError], detail: str = "Nothing was changed. Correct the fields named in errors."
+) -> ProblemError:
+    """Return the problem of a request whose fields cannot be taken (422)."""
+    return ProblemError(422, "The request is not valid", detail, errors=tuple(errors))
+
+
+def problem_body(error: ProblemError) -> dict[str, Any]:
+    """Return the members of problem details."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if error.errors:
+        body["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+    return body
+
+
+def problem_response(error: ProblemError) -> Response:
+    """Return the response of a problem."""
+    return Json(
+        problem_body(error), status_code=error.status, headers=error.headers, media_type="application/problem+json"
+    )
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+    """Return pydantic's errors with the field named as the client wrote it; never with what the client sent."""
+    return [FieldError(field=_field(item["loc"]), message=_message(item)) for item in errors]
+
+
+def _field(location: Sequence[str | int]) -> str:
+    parts = [str(part) for part in location]
+    if parts and parts[0] in ("body", "query", "path", "header"):
+        parts = parts[1:]
+    name = ".".join(parts)
+    if not name or name.isdigit():  # the place in a body that is not JSON
+        return "body"
+    return name if _SHOWN_FIELD.match(name) else "a key that cannot be shown"
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    text: str = _WORDS.get(item["type"]) or item["msg"]
+    return text.removeprefix("Value error, ")

@@ -1,0 +1,32 @@
+"""The composition root of console: which messages it notes and which loops it runs."""
+
+from services.console import handlers, prune
+from services.console.settings import ConsoleSettings
+from services.console.web import LOOP, Web
+from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Change, Command
+from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.topics import CONSOLE
+from shared.runtime.consume import Subscription
+from shared.runtime.service import Background, Service
+
+SUBSCRIPTIONS = (
+    Subscription(message=DirectoryAssignment, handler=handlers.note_assignments),
+    Subscription(message=Change, handler=handlers.note_changes),
+    Subscription(message=LicenseFact, handler=handlers.note_licenses),
+    Subscription(message=Command, handler=handlers.note_commands),
+    Subscription(message=ProvisioningOutcome, handler=handlers.note_outcomes),
+    Subscription(message=CycleFact, handler=handlers.note_cycles),
+    Subscription(message=JobCondition, handler=handlers.note_conditions),
+)
+
+
+def build(settings: ConsoleSettings) -> Service:
+    """Return the service console."""
+    return Service(
+        name=CONSOLE,
+        settings=settings,
+        subscriptions=SUBSCRIPTIONS,
+        background=(Background(name=LOOP, run=Web().run), Background(name=prune.LOOP, run=prune.run)),
+        answers_probes_itself=True,
+    )

@@ -1,0 +1,89 @@
+"""The provisioning log: one row for each outcome, shown as Microsoft Graph's ``provisioningObjectSummary`` resource type."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from shared.contracts.changes import Operation, change_id
+from shared.contracts.outcomes import ProvisioningOutcome, Result
+
+USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+ACTIONS: Final = ("create", "update", "disable", "delete", "other")
+STATUSES: Final = ("success", "warning", "failure", "skipped")
+_STATUS: Final[Mapping[str, str]] = {
+    Result.DONE: "success",
+    Result.ADOPTED: "success",
+    Result.RETRY_LATER: "warning",
+    Result.FAILED: "failure",
+    Result.STOP: "failure",
+    Result.SUPERSEDED: "skipped",
+    Result.SKIPPED: "skipped",
+    Result.WITHDRAWN: "skipped",
+}
+_BODY: Final = {"steps", "modified", "failure", "reason", "reasons"}
+
+
+def action_of(outcome: ProvisioningOutcome) -> str:
+    """Return ``provisioningAction``; an outcome without an operation is ``other``, as in the Entra portal."""
+    return "other" if outcome.operation is Operation.NONE else outcome.operation.value
+
+
+def status_of(outcome: ProvisioningOutcome) -> str:
+    """Return ``provisioningStatusInfo.status``: success, warning (it is tried again), failure or skipped."""
+    return _STATUS[outcome.result]
+
+
+def body_of(outcome: ProvisioningOutcome) -> str:
+    """Return what is kept of an outcome beside its columns, as JSON."""
+    return outcome.__pydantic_serializer__.to_json(outcome, include=_BODY, by_alias=True, exclude_none=True).decode()
+
+
+def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the log record of one row. ``body`` is what ``body_of`` kept; times are UTC."""
+    failure = body.get("failure")
+    skipped = "; ".join(body.get("reasons") or [body.get("reason", "")])
+    error = None
+    if failure:
+        error = {
+            "errorCode": failure["code"],
+            "reason": failure["message"],
+            "additionalDetails": f"HTTP {failure['httpStatus']}" if failure.get("httpStatus") else None,
+            "recommendedAction": failure["advice"],
+        }
+    elif row["status"] == "skipped":
+        error = {"errorCode": "Skipped", "reason": skipped, "additionalDetails": None, "recommendedAction": None}
+    at: datetime = row["at"]
+    return {
+        "id": str(row["event_id"]),
+        "activityDateTime": at,
+        "jobId": row["job_id"],
+        "cycleId": row["cycle_id"],
+        "changeId": str(change_id(row["job_id"], row["object_id"], row["generation"])),
+        "provisioningAction": row["action"],
+        "durationInMilliseconds": row["duration_ms"],
+        "sourceIdentity": {"id": row["object_id"], "displayName": row["display_name"], "identityType": "User"},
+        "targetIdentity": {"id": row["target_id"] or "", "identityType": USER_SCHEMA},
+        "provisioningStatusInfo": {"status": row["status"], "errorInformation": error},
+        "provisioningSteps": [
+            {
+                "name": step["name"],
+                "provisioningStepType": step["type"],
+                "status": step["status"],
+                "description": step["description"],
+            }
+            for step in body.get("steps", ())
+        ],
+        "modifiedProperties": [
+            {
+                "displayName": attribute["path"],
+                "oldValue": _value(attribute.get("old")),
+                "newValue": _value(attribute.get("new")),
+            }
+            for attribute in body.get("modified", ())
+        ],
+    }
+
+
+def _value(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,72 @@
+"""What is known of one person in one job: wanted by the directory, sent towards the target, confirmed by it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Operation
+from shared.contracts.public import UserStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The newest change that was sent. ``touched``: the paths that it, or an older change still under way with it, may alter."""
+
+    generation: int
+    operation: Operation
+    resource: dict[str, Any]
+    touched: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account at the target: its id there, and what it was confirmed to hold."""
+
+    target_id: str | None
+    resource: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The state of one person.
+
+    ``in_flight``: the outcome of ``sent`` is not known yet. ``settled``: the newest generation that was
+    carried out, which ``account`` tells of (none: there is no account). ``doubtful``: paths that a change with an unknown end may have altered;
+    without a link they mean that an account may exist. ``entered``: in scope at the last decision. ``license_generation``: generation
+    of the last license fact.
+    """
+
+    job_id: str
+    object_id: str
+    assignment: DirectoryAssignment
+    sent: Sent | None = None
+    in_flight: bool = False
+    account: Account | None = None
+    settled: int = 0
+    doubtful: frozenset[str] = frozenset()
+    entered: bool = False
+    status: UserStatus = UserStatus.PENDING
+    reason_code: str | None = None
+    reasons: tuple[str, ...] = ()
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    license_sequence: int = 0
+    license_generation: int = 0
+    license_waiting: bool = False
+    event_sequence: int = 0
+    user_sequence: int = 0
+
+    @property
+    def generation(self) -> int:
+        """Return the newest generation that was sent, 0 before the first."""
+        return self.sent.generation if self.sent else 0
+
+    @property
+    def may_exist(self) -> bool:
+        """Return whether the target has, or may have or get, an account of this person."""
+        return self.account is not None or self.in_flight or bool(self.doubtful)
+
+    def is_active(self, path: str) -> bool:
+        """Return whether the target confirmed an account whose attribute ``path`` is true."""
+        return self.account is not None and self.account.resource.get(path) is True

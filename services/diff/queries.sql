@@ -1,0 +1,60 @@
+-- name: lock_persons
+SELECT person.* FROM person
+WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+ORDER BY job_id, object_id FOR UPDATE;
+
+-- name: lock_due
+SELECT person.* FROM person JOIN job USING (job_id)
+WHERE next_attempt_at <= $1 AND NOT job.deleted AND job.record ->> 'schedule' = 'Active'
+ORDER BY next_attempt_at LIMIT $2 FOR UPDATE OF person SKIP LOCKED;
+
+-- name: next_due
+SELECT next_attempt_at FROM person JOIN job USING (job_id)
+WHERE next_attempt_at IS NOT NULL AND NOT job.deleted AND job.record ->> 'schedule' = 'Active'
+ORDER BY next_attempt_at LIMIT 1;
+
+-- name: save_assigned
+INSERT INTO person (
+    job_id, object_id, sent_generation, sent_operation, desired, touched, in_flight, linked, target_id,
+    confirmed, settled_generation, doubtful, entered, status, reason_code, reasons, attempts,
+    next_attempt_at, license_sequence, license_generation, license_waiting, event_sequence, user_sequence,
+    assignment, correlation_id, traceparent
+)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bool[], $8::bool[],
+    $9::text[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bool[], $14::text[], $15::text[],
+    $16::jsonb[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
+    $23::bigint[], $24::jsonb[], $25::text[], $26::text[]
+)
+ON CONFLICT (job_id, object_id) DO UPDATE SET
+    sent_generation = excluded.sent_generation, sent_operation = excluded.sent_operation, desired =
+    excluded.desired, touched = excluded.touched, in_flight = excluded.in_flight, linked = excluded.linked,
+    target_id = excluded.target_id, confirmed = excluded.confirmed, settled_generation =
+    excluded.settled_generation, doubtful = excluded.doubtful, entered = excluded.entered, status =
+    excluded.status, reason_code = excluded.reason_code, reasons = excluded.reasons, attempts =
+    excluded.attempts, next_attempt_at = excluded.next_attempt_at, license_sequence =
+    excluded.license_sequence, license_generation = excluded.license_generation, license_waiting =
+    excluded.license_waiting, event_sequence = excluded.event_sequence, user_sequence =
+    excluded.user_sequence, assignment = excluded.assignment, correlation_id = excluded.correlation_id,
+    traceparent = excluded.traceparent, changed_at = now();
+
+-- name: save_decided
+UPDATE person SET
+    sent_generation = new.sent_generation, sent_operation = new.sent_operation, desired = new.desired, touched
+    = new.touched, in_flight = new.in_flight, linked = new.linked, target_id = new.target_id, confirmed =
+    new.confirmed, settled_generation = new.settled_generation, doubtful = new.doubtful, entered =
+    new.entered, status = new.status, reason_code = new.reason_code, reasons = new.reasons, attempts =
+    new.attempts, next_attempt_at = new.next_attempt_at, license_sequence = new.license_sequence,
+    license_generation = new.license_generation, license_waiting = new.license_waiting, event_sequence =
+    new.event_sequence, user_sequence = new.user_sequence, changed_at = now()
+FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bool[], $8::bool[],
+    $9::text[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bool[], $14::text[], $15::text[],
+    $16::jsonb[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
+    $23::bigint[]
+) AS new (
+    job_id, object_id, sent_generation, sent_operation, desired, touched, in_flight, linked, target_id,
+    confirmed, settled_generation, doubtful, entered, status, reason_code, reasons, attempts,
+    next_attempt_at, license_sequence, license_generation, license_waiting, event_sequence, user_sequence
+)
+WHERE person.job_id = new.job_id AND person.object_id = new.object_id;

@@ -1,0 +1,55 @@
+"""The retry timer: one process of the service tries again what is due, with the newest state that is wanted."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from services.diff import store
+from services.diff.handlers import Handlers
+from shared.runtime.crashpoints import crash_point
+from shared.runtime.errors import LeaseLostError
+from shared.runtime.frame import Frame
+from shared.runtime.leases import Lease
+from shared.runtime.service import Background
+
+LEASE = "diff/retries"
+LONGEST_NAP_SECONDS = 1.0
+SHORTEST_NAP_SECONDS = 0.05
+
+
+def retry_timer(handlers: Handlers) -> Background:
+    """Return the loop that serves due attempts while this process holds the lease."""
+
+    async def run(frame: Frame) -> None:
+        while not frame.stopping.is_set():
+            frame.health.beat(LEASE)
+            async with frame.lease(LEASE) as lease:
+                if lease is not None:
+                    with suppress(LeaseLostError):  # another process goes on
+                        await _serve(frame, handlers, lease)
+            frame.health.beat(LEASE)
+            await frame.pause(LONGEST_NAP_SECONDS)
+        frame.health.finished(LEASE)
+
+    return Background(name=LEASE, run=run)
+
+
+async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
+    while not frame.stopping.is_set():
+        frame.health.beat(LEASE)
+        lease.check()
+        async with frame.transaction() as tx:
+            await lease.fence(tx.connection)
+            served = await handlers.retries(tx)
+            due = None if served else await store.next_due(tx.connection)
+            await tx.flush()
+            crash_point("diff.retry.before_commit")
+        frame.health.arrived(LEASE)
+        if not served:
+            await frame.pause(_nap(due))
+
+
+def _nap(due: datetime | None) -> float:
+    """Return the seconds until the next attempt is due, within bounds: another process may plan one meanwhile."""
+    if due is None:
+        return LONGEST_NAP_SECONDS
+    return min(max((due - datetime.now(UTC)).total_seconds(), SHORTEST_NAP_SECONDS), LONGEST_NAP_SECONDS)

@@ -1,0 +1,1 @@
+"""license-allocator: who may have a license. It turns what is wanted (changes) into what is allowed (commands)."""

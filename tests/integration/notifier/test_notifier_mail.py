@@ -1,0 +1,409 @@
+"""notifier on a real PostgreSQL and a real SMTP session (I6: at most one mail for one event)."""
+
+import asyncio
+import signal
+import socket
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.notifier.app import build, build_post
+from services.notifier.settings import NotifierSettings
+from shared.contracts.failure_codes import Code
+from shared.contracts.message import Message
+from shared.contracts.outcomes import ConditionState
+from shared.runtime.consume import BatchConsumer
+from shared.runtime.errors import StartRefusedError
+from shared.runtime.frame import Frame
+from shared.runtime.jobs import store_jobs
+from tests.support.builders_license_allocator import received
+from tests.support.builders_notifier import EMAIL, MailSink, condition, failed, mail_sink, mailed_job, succeeded
+from tests.support.eventually import eventually
+from tests.support.frames import opened_frame, settings_for
+
+QUICK: dict[str, Any] = {
+    "notifier_collect_seconds": 0.05,
+    "notifier_collect_longest_seconds": 0.5,
+    "notifier_digest_seconds": 0.05,
+    "notifier_retry_first_seconds": 0.05,
+    "notifier_retry_longest_seconds": 0.2,
+    "notifier_poll_seconds": 0.02,
+    "notifier_sender": "seatkeeper@sender.example",
+    "notifier_smtp_timeout_seconds": 5,
+}
+
+
+@pytest.fixture(scope="session")
+async def shared_sink() -> AsyncIterator[MailSink]:
+    async with mail_sink() as running:
+        yield running
+
+
+@pytest.fixture
+async def sink(shared_sink: MailSink) -> MailSink:
+    await shared_sink.lift()
+    return shared_sink
+
+
+class Notifier:
+    """A notifier whose consumer is called by hand; its mail loop runs between `start` and `stop`."""
+
+    def __init__(self, frame: Frame, settings: NotifierSettings, recipient: str) -> None:
+        self.frame = frame
+        self.recipient = recipient
+        self._settings = settings
+        self._consumer = BatchConsumer(frame, "test", build(settings).subscriptions)
+
+    async def define(self, **job: Any) -> None:
+        record = mailed_job(**({"email": self.recipient} | job))
+        async with self.frame.transaction() as tx:
+            await store_jobs(tx, received(record))
+
+    async def give(self, *messages: Message) -> None:
+        """A batch as Kafka brings it; the same message has the same event id."""
+        await self._consumer.handle(records(messages))
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(build_post(self._settings).run(self.frame))
+        try:
+            yield
+        finally:
+            self.frame.stopping.set()
+            await task
+            self.frame.stopping.clear()
+
+    async def mails(self) -> list[dict[str, Any]]:
+        async with self.frame.connection() as connection:
+            return [dict(row) for row in await connection.fetch("SELECT * FROM mail ORDER BY created_at, id")]
+
+    async def states(self) -> list[str]:
+        return [mail["state"] for mail in await self.mails()]
+
+    async def settled(self, *states: str) -> None:
+        async def reached() -> bool:
+            return await self.states() == list(states)
+
+        await eventually(reached, within=10)
+
+    async def written(self) -> None:
+        async def nothing_collected() -> bool:
+            async with self.frame.connection() as connection:
+                return not await connection.fetchval("SELECT count(*) FROM collection WHERE first_at IS NOT NULL")
+
+        await eventually(nothing_collected, within=10)
+
+
+def records(messages: Sequence[Message]) -> list[Any]:
+    from types import SimpleNamespace
+
+    from shared.contracts.cloudevents import headers_of
+    from tests.support.messages import enveloped
+
+    return [
+        SimpleNamespace(
+            topic=message.topic,
+            partition=0,
+            offset=offset,
+            key=message.key.encode(),
+            value=message.body(),
+            headers=[(name, value.encode()) for name, value in headers_of(enveloped(message)).items()],
+        )
+        for offset, message in enumerate(messages)
+    ]
+
+
+@asynccontextmanager
+async def a_notifier(database_url: str, smtp_url: str | None, **more: Any) -> AsyncIterator[Notifier]:
+    settings = settings_for(database_url, kind=NotifierSettings, smtp_url=smtp_url, **(QUICK | more))
+    async with opened_frame("notifier", settings) as frame:
+        yield Notifier(frame, settings, f"{uuid4().hex[:12]}-{EMAIL}")
+
+
+@pytest.fixture
+async def notifier(database_url: str, sink: MailSink) -> AsyncIterator[Notifier]:
+    async with a_notifier(database_url, sink.smtp_url) as running:
+        yield running
+
+
+async def inbox(sink: MailSink, notifier: Notifier) -> list[dict[str, Any]]:
+    return [mail for mail in await sink.messages() if notifier.recipient in mail["to"]]
+
+
+async def test_failures_that_come_together_are_one_mail_grouped_by_cause(notifier: Notifier, sink: MailSink) -> None:
+    await notifier.define()
+    await notifier.give(*(failed(f"user-{number:02}") for number in range(12)))
+    await notifier.give(failed("user-x", code=Code.MISSING_VALUES, status=400))
+    async with notifier.sending():
+        await notifier.settled("sent")
+    [mail] = await inbox(sink, notifier)
+    assert mail["subject"] == "Seatkeeper, Sales Navigator: 13 users could not be provisioned"
+    text = mail["text"]
+    assert "Conflict: 12 (HTTP status 409)" in text
+    assert "MissingValues: 1 (HTTP status 400)" in text
+    assert text.index("Conflict") < text.index("MissingValues")
+    assert all(f"user-{number:02}" in text for number in range(10))
+    assert "user-10" not in text
+    assert "the first 10 of 12" in text
+    [row] = await notifier.mails()
+    assert mail["messageId"] == f"<{row['id']}@sender.example>"
+    assert set(mail["headers"]) == {
+        "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
+    }  # fmt: skip
+
+
+async def test_i6_the_same_outcome_twice_is_one_mail(notifier: Notifier, sink: MailSink) -> None:
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(failed(), failed())
+        await notifier.settled("sent")
+        await notifier.give(failed())
+        await notifier.give(failed("other"))
+        await notifier.settled("sent", "sent")
+    assert ["u1" in mail["text"] for mail in await inbox(sink, notifier)] == [True, False]
+
+
+async def test_i6_a_user_that_keeps_failing_is_mailed_again_only_after_it_recovered(
+    notifier: Notifier, sink: MailSink
+) -> None:
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(failed(generation=1))
+        await notifier.settled("sent")
+        await notifier.give(failed(generation=2), failed(generation=3))
+        await notifier.give(failed(generation=4, code=Code.TIMEOUT, status=None))
+        await notifier.settled("sent", "sent")
+        await notifier.give(succeeded(generation=5))
+        await notifier.give(failed(generation=6))
+        await notifier.settled("sent", "sent", "sent")
+    codes = ["Timeout" in mail["text"] for mail in await inbox(sink, notifier)]
+    assert codes == [False, True, False]
+
+
+async def test_late_messages_of_older_generations_are_no_failure_and_no_recovery(notifier: Notifier) -> None:
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(failed(generation=3))
+        await notifier.settled("sent")
+        await notifier.give(failed(generation=1))
+        await notifier.give(succeeded(generation=2))
+        await notifier.give(failed(generation=4))
+        await notifier.written()
+        await notifier.give(failed("other"))
+        await notifier.settled("sent", "sent")
+    assert [mail["problems"] for mail in await notifier.mails()] == [1, 1]
+
+
+async def test_failures_after_a_mail_are_collected_into_a_digest(database_url: str, sink: MailSink) -> None:
+    async with a_notifier(database_url, sink.smtp_url, notifier_digest_seconds=2) as notifier, notifier.sending():
+        await notifier.define()
+        await notifier.give(failed("a"))
+        await notifier.settled("sent")
+        await notifier.give(failed("b"))
+        await notifier.give(failed("c"))
+        await notifier.settled("sent", "sent")
+        first, second = await notifier.mails()
+        assert (second["created_at"] - first["created_at"]).total_seconds() >= 2
+        assert second["problems"] == 2
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [({"on_failure": False}, "does not ask for mails"), ({"email": None}, "has no Notification Email")],
+)
+async def test_a_job_that_wants_no_mail_gets_none_and_it_is_said_why(
+    notifier: Notifier, sink: MailSink, job: dict[str, Any], reason: str
+) -> None:
+    await notifier.define(**job)
+    async with notifier.sending():
+        await notifier.give(failed())
+        await notifier.settled("suppressed")
+        await notifier.define(version=2)
+        await notifier.give(failed(generation=2))
+        await notifier.settled("suppressed", "sent")
+    assert reason in (await notifier.mails())[0]["reason"]
+    assert len(await inbox(sink, notifier)) == 1
+
+
+async def test_a_condition_of_the_job_is_mailed_once_until_it_is_cleared(notifier: Notifier, sink: MailSink) -> None:
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(condition())
+        await notifier.settled("sent")
+        await notifier.give(condition(sequence=2))
+        await notifier.written()
+        await notifier.give(condition(sequence=3, state=ConditionState.CLEARED))
+        await notifier.give(condition(sequence=4))
+        await notifier.settled("sent", "sent")
+    mails = await inbox(sink, notifier)
+    assert all("needs attention" in mail["subject"] and "credentialsRefused" in mail["text"] for mail in mails)
+
+
+async def test_a_server_that_is_down_is_said_and_the_mail_is_delivered_once_when_it_is_back(
+    database_url: str, sink: MailSink
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed_port = taken.getsockname()[1]
+        async with a_notifier(database_url, f"smtp://127.0.0.1:{closed_port}") as notifier:
+            await notifier.define()
+            await notifier.give(failed())
+            async with notifier.sending():
+                await eventually(lambda: "smtp" in notifier.frame.health.waiting, within=10)
+                await notifier.settled("failed")
+            [row] = await notifier.mails()
+            assert "cannot be used" in row["reason"]
+            assert row["attempts"] >= 1
+    async with a_notifier(database_url, sink.smtp_url) as notifier:
+        await notifier.define(version=2)
+        async with notifier.sending():
+            await notifier.settled("sent")
+            await eventually(lambda: not notifier.frame.health.waiting)
+        assert len(await inbox(sink, notifier)) == 1
+
+
+@pytest.mark.parametrize("stage", ["connect", "mail", "rcpt", "data"])
+@pytest.mark.parametrize("code", [421, 451, 550])
+async def test_i6_a_refused_mail_is_tried_again_with_the_same_message_id(
+    notifier: Notifier, sink: MailSink, stage: str, code: int
+) -> None:
+    await sink.fault(kind="reject", stage=stage, code=code, times=2)
+    await notifier.define()
+    await notifier.give(failed())
+    async with notifier.sending():
+        await notifier.settled("sent")
+    [mail] = await inbox(sink, notifier)
+    [row] = await notifier.mails()
+    assert row["attempts"] == 3
+    assert str(row["id"]) in mail["messageId"]
+
+
+async def test_i6_a_mail_without_an_answer_is_uncertain_and_never_repeated(notifier: Notifier, sink: MailSink) -> None:
+    await sink.fault(kind="dropAfterData", times=1)
+    await notifier.define()
+    await notifier.give(failed())
+    async with notifier.sending():
+        await notifier.settled("uncertain")
+        await notifier.give(failed("other"))
+        await notifier.settled("uncertain", "sent")
+    assert "not sent again" in (await notifier.mails())[0]["reason"]
+    assert len(await inbox(sink, notifier)) == 2
+
+
+async def test_without_a_mail_server_mails_wait_and_it_is_said_why(database_url: str, sink: MailSink) -> None:
+    async with a_notifier(database_url, None) as notifier:
+        await notifier.define()
+        async with notifier.sending():
+            await eventually(lambda: not notifier.frame.health.waiting)
+            await notifier.give(failed())
+            await notifier.settled("pending")
+            await eventually(lambda: "SEATKEEPER_SMTP_URL" in notifier.frame.health.waiting.get("smtp", ""))
+
+
+async def test_a_mail_that_nobody_takes_is_given_up_and_says_so(database_url: str, sink: MailSink) -> None:
+    async with a_notifier(database_url, sink.smtp_url, notifier_give_up_seconds=0.3) as notifier:
+        await sink.fault(kind="reject", stage="rcpt", code=550, recipientContains=notifier.recipient)
+        await notifier.define()
+        await notifier.give(failed())
+        async with notifier.sending():
+
+            async def given_up() -> bool:
+                return [mail["next_attempt_at"] for mail in await notifier.mails()] == [None]
+
+            await eventually(given_up, within=10)
+        [row] = await notifier.mails()
+        assert row["state"] == "failed"
+        assert row["reason"] == "given up: the mail server answered 550 to the Notification Email"
+
+
+async def test_a_hostile_name_of_a_job_reaches_nobody_else(notifier: Notifier, sink: MailSink) -> None:
+    await notifier.define(name="=?utf-8?q?Hi=0ABcc:_victim@example.com?=")
+    await notifier.give(failed())
+    async with notifier.sending():
+        await notifier.settled("sent")
+    [mail] = await inbox(sink, notifier)
+    assert mail["to"] == [notifier.recipient]
+    assert "Bcc" not in mail["headers"]
+
+
+async def test_a_hostile_notification_email_is_refused_before_it_reaches_the_server(
+    notifier: Notifier, sink: MailSink
+) -> None:
+    await notifier.define(email="=?utf-8?q?a=0ABcc?=@example.com")
+    await notifier.give(failed())
+    async with notifier.sending():
+        await notifier.settled("failed")
+        await notifier.define(version=2)
+        await notifier.settled("sent")
+
+
+async def test_two_processes_send_each_mail_once(database_url: str, sink: MailSink) -> None:
+    async with a_notifier(database_url, sink.smtp_url) as one, a_notifier(database_url, sink.smtp_url) as two:
+        await one.define()
+        async with one.sending(), two.sending():
+            for number in range(4):
+                await one.give(failed(f"u{number}"))
+                await one.settled(*["sent"] * (number + 1))
+        assert len(await inbox(sink, one)) == 4
+
+
+CRASHING = textwrap.dedent("""
+    import asyncio, sys
+    from services.notifier.app import build_post
+    from services.notifier.settings import NotifierSettings
+    from shared.runtime import crashpoints
+    from tests.support.frames import opened_frame
+    async def main():
+        settings = NotifierSettings()
+        crashpoints.arm(settings.crash_point)
+        async with opened_frame("notifier", settings) as frame:
+            await build_post(settings).run(frame)
+    asyncio.run(main())
+""")
+
+
+@pytest.mark.parametrize(("point", "delivered"), [("notifier.before_send", 0), ("notifier.after_send", 1)])
+async def test_i6_a_crash_around_the_sending_never_repeats_the_mail(
+    notifier: Notifier, sink: MailSink, database_url: str, point: str, delivered: int
+) -> None:
+    await notifier.define()
+    await notifier.give(failed())
+    environment = {f"SEATKEEPER_{name.upper()}": str(value) for name, value in QUICK.items()} | {
+        "SEATKEEPER_DATABASE_URL": database_url,
+        "SEATKEEPER_KAFKA_BOOTSTRAP_SERVERS": "unused:1",
+        "SEATKEEPER_SMTP_URL": sink.smtp_url,
+        "SEATKEEPER_CRASH_POINT": point,
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASHING, env=environment)
+    assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+    await notifier.settled("sending")
+    async with notifier.frame.connection() as connection:
+        await connection.execute("UPDATE lease SET expires_at = '-infinity'")
+    async with notifier.sending():
+        await notifier.settled("uncertain")
+        await notifier.give(failed("other"))
+        await notifier.settled("uncertain", "sent")
+    assert len(await inbox(sink, notifier)) == delivered + 1
+
+
+def test_a_mail_server_url_that_cannot_be_used_refuses_the_start(database_url: str) -> None:
+    settings = settings_for(database_url, kind=NotifierSettings, smtp_url="mail.example")
+    with pytest.raises(StartRefusedError, match="SEATKEEPER_SMTP_URL is not a mail server's URL"):
+        build(settings)
+
+
+async def test_nothing_that_is_stored_or_logged_names_the_recipient(
+    notifier: Notifier, sink: MailSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    await notifier.define()
+    await notifier.give(failed())
+    await sink.fault(kind="reject", stage="rcpt", code=550, times=1)
+    async with notifier.sending():
+        await notifier.settled("sent")
+    assert notifier.recipient not in caplog.text
+    assert all(notifier.recipient not in str(row) for row in await notifier.mails())
