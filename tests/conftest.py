@@ -8,6 +8,7 @@ import pytest
 
 from deploy.embedded.servers import Servers
 from tests.support.servers import TestSettings, fresh_database, test_servers, wipe_environment
+from tests.support.systems import LiveSystem, live_system
 
 # Read, then wiped, before any test module is imported.
 _SETTINGS = TestSettings.read(os.environ)
@@ -25,6 +26,13 @@ async def servers() -> AsyncIterator[Servers]:
 def kafka(servers: Servers) -> str:
     """Bootstrap servers of a real Kafka. It is shared: name topics and groups by `topic_prefix` and `unique`."""
     return servers.kafka_bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+async def live() -> AsyncIterator[LiveSystem]:
+    """The whole system as child processes, with simulators and one job; shared by everything that looks at it from outside."""
+    async with live_system() as running:
+        yield running
 
 
 @pytest.fixture

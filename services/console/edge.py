@@ -1,13 +1,17 @@
-"""The outermost layer of the web application: it puts the security headers on everything that goes out."""
+"""The outermost layer of the web application: it limits what comes in, and puts the security
+headers on everything that goes out.
+"""
 
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.runtime.log import logger
 
 _log = logger(__name__)
 
+MOST_BODY_BYTES: Final = 262_144
 _HEADERS: Final = (
     (
         b"content-security-policy",
@@ -36,6 +40,16 @@ class Edge:
             await self._app(scope, receive, send)
             return
 
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MOST_BODY_BYTES:
+                raise HTTPException(413)
+            return message
+
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers: list[Any] = message.setdefault("headers", [])
@@ -44,6 +58,6 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, secured)
+            await self._app(scope, limited, secured)
         except Exception as error:  # noqa: BLE001 - the client has its problem details; what is left is to say where it happened
             _log.error("request failed", action="request_failed", method=scope["method"], exc_info=error)

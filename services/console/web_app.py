@@ -14,7 +14,6 @@ from services.console.pages.sign_in import SignInNeededError
 from shared.runtime.frame import Frame
 
 API = "/api/v1"
-MOST_BODY_BYTES = 262_144
 
 
 def build_api(frame: Frame) -> FastAPI:
@@ -25,7 +24,6 @@ def build_api(frame: Frame) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=MOST_BODY_BYTES,
         redirect_slashes=False,
     )
     app.state.frame = frame

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.diff.rules import Rules
+from services.diff.rules import Rules, is_empty
 from services.diff.scope import FailedCondition, SkipCode
 from shared.contracts.changes import MatchingValue
-from shared.contracts.templates.template import AttributeMapping, MappingKind
+from shared.contracts.templates.template import AttributeMapping
 
 _GUEST_MARK: Final = "#EXT#"
 VALUES_PRESENT: Final = "Required attributes have a value"
@@ -27,18 +27,21 @@ def map_user(rules: Rules, object_id: str, attributes: Mapping[str, Any]) -> Map
 
     An empty source value is left out: null is not provisioned. ``failed`` names the attributes without which no account is created.
     """
-    resource: dict[str, Any] = {}
+    resource = rules.constants.copy()
     failed: list[FailedCondition] = []
-    for row in rules.mappings:
-        value = _value(row, object_id, attributes)
-        if value is not None:
+    for row in rules.direct:
+        source = row.source or ""
+        value = attributes.get(source)
+        if source == "id" and not value:
+            value = object_id
+        elif source == "userPrincipalName" and isinstance(value, str):
+            value = _home_name(value)
+        if not is_empty(value):
             resource[row.target] = value
         elif row.required:
             failed.append(_missing(row))
     matching = tuple(
-        MatchingValue(attribute=row.target, value=str(resource[row.target]))
-        for row in rules.matching
-        if row.target in resource
+        MatchingValue(attribute=path, value=str(resource[path])) for path in rules.matching if path in resource
     )
     if not matching:
         failed.append(
@@ -49,21 +52,6 @@ def map_user(rules: Rules, object_id: str, attributes: Mapping[str, Any]) -> Map
             )
         )
     return Mapped(resource=resource, matching=matching, failed=tuple(failed))
-
-
-def _value(row: AttributeMapping, object_id: str, attributes: Mapping[str, Any]) -> Any:
-    """Return the value of one mapping, or nothing when it is empty."""
-    if row.kind is MappingKind.ACTIVE:
-        return True
-    if row.kind is MappingKind.CONSTANT:
-        value = row.value
-    else:
-        value = attributes.get(row.source or "")
-        if row.source == "userPrincipalName" and isinstance(value, str):
-            value = _home_name(value)
-        elif row.source == "id" and not value:
-            value = object_id
-    return None if value is None or value in ("", [], {}) else value
 
 
 def _home_name(user_principal_name: str) -> str:
@@ -79,5 +67,5 @@ def _missing(row: AttributeMapping) -> FailedCondition:
     return FailedCondition(
         name=VALUES_PRESENT,
         code=SkipCode.ATTRIBUTE_VALIDATION_FAILED,
-        reason=f"{row.target} is required and {row.source or 'its constant'} has no value; fill it in in the directory",
+        reason=f"{row.target} is required and {row.source} has no value; fill it in in the directory",
     )

@@ -27,8 +27,9 @@ def outcome_arrived(person: Person, outcome: ProvisioningOutcome, occasion: Occa
     """
     if outcome.result not in _ENDINGS or outcome.generation > person.generation:
         return unchanged(person, "Nothing that concerns a change of ours")
-    current, facts = _note_confirmed(person, outcome, occasion.rules)
     newest = person.in_flight and outcome.generation == person.generation
+    under_way = person.in_flight and not newest
+    current, facts = _note_confirmed(person, outcome, occasion.rules, in_flight=under_way)
     if outcome.result is Result.RETRY_LATER:
         current = _doubt(current, outcome.generation)
     elif outcome.result is Result.WITHDRAWN:
@@ -37,11 +38,12 @@ def outcome_arrived(person: Person, outcome: ProvisioningOutcome, occasion: Occa
         facts = [Fact(event=EventName.WITHDRAWN, operation=outcome.operation)]
     if not newest:
         return _after_older(person, current, occasion, facts)
-    current = replace(current, in_flight=False)
+    if current.in_flight:
+        current = replace(current, in_flight=False)
     if outcome.result in _SUCCESSES:
-        current = replace(_settle_doubt(current, occasion.rules), attempts=0)
+        current = _settle_doubt(current, occasion.rules)
         wanted = decide(current, occasion.rules, trust_done=outcome.result is Result.DONE)
-        return settle(person, current, wanted, occasion, facts=facts)
+        return settle(person, current, wanted, occasion, facts=facts, afresh=True)
     return _after_failure(person, current, outcome, occasion, facts)
 
 
@@ -104,7 +106,9 @@ def _settle_doubt(person: Person, rules: Rules) -> Person:
     return replace(person, doubtful=doubtful) if doubtful != person.doubtful else person
 
 
-def _note_confirmed(person: Person, outcome: ProvisioningOutcome, rules: Rules) -> tuple[Person, list[Fact]]:
+def _note_confirmed(
+    person: Person, outcome: ProvisioningOutcome, rules: Rules, *, in_flight: bool
+) -> tuple[Person, list[Fact]]:
     """Note what the target holds after a success, unless a newer generation has told already."""
     known = person.account
     if outcome.result not in _SUCCESSES or person.settled >= outcome.generation:
@@ -119,7 +123,7 @@ def _note_confirmed(person: Person, outcome: ProvisioningOutcome, rules: Rules) 
         return person, []  # an older change whose effect is not told: the newest one decides
     account = Account(target_id=target_id, resource=resource)
     fact = _fact_of(known.resource if known else None, account, outcome.operation, rules)
-    return replace(person, account=account, settled=outcome.generation), [fact]
+    return replace(person, account=account, settled=outcome.generation, in_flight=in_flight), [fact]
 
 
 def _fact_of(old: dict[str, Any] | None, account: Account, operation: Operation, rules: Rules) -> Fact:

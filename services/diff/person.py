@@ -31,10 +31,10 @@ class Account:
 class Person:
     """The state of one person.
 
-    ``in_flight``: the outcome of ``sent`` is not known yet. ``settled``: the newest generation that was
-    carried out, which ``account`` tells of (none: there is no account). ``doubtful``: paths that a change with an unknown end may have altered;
-    without a link they mean that an account may exist. ``entered``: in scope at the last decision. ``license_generation``: generation
-    of the last license fact.
+    ``in_flight``: the outcome of ``sent`` is not known yet. ``settled``: the newest generation that was carried out, which
+    ``account`` tells of (none: there is no account). ``doubtful``: paths that a change with an unknown end may have altered;
+    without a link they mean that an account may exist. ``entered``: in scope at the last decision. ``license_generation``:
+    generation of the last license fact.
     """
 
     job_id: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from services.diff.mapping import Mapped, map_user
 from services.diff.person import Account, Person
@@ -23,10 +23,14 @@ class Kind(StrEnum):
     @property
     def operation(self) -> Operation:
         """Return the operation at the target, ``none`` when nothing is to be written."""
-        return Operation(self.value) if self in _WRITES else Operation.NONE
+        return _OPERATIONS.get(self, Operation.NONE)
 
 
-_WRITES = frozenset({Kind.CREATE, Kind.UPDATE, Kind.DISABLE})
+_OPERATIONS: Final = {
+    Kind.CREATE: Operation.CREATE,
+    Kind.UPDATE: Operation.UPDATE,
+    Kind.DISABLE: Operation.DISABLE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Wanted:
     @property
     def writes(self) -> bool:
         """Return whether the target is to be written to."""
-        return self.kind in _WRITES
+        return self.kind in _OPERATIONS
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from prometheus_client import Counter
 
 from services.license_allocator import core, store
-from services.license_allocator.pool import Decision, Entry, Move, Pool
+from services.license_allocator.pool import Decision, Entry, Move, Pool, State
 from services.license_allocator.store import Cause, Key
 from shared.contracts.changes import Change, Command
 from shared.contracts.cloudevents import Envelope
@@ -47,15 +47,15 @@ class Ledger:
         self.pools[key[0]] = decision.pool
         if decision.changed and decision.entry is not None:
             self.entries[key] = self._changed[key] = decision.entry
-            self._causes[key] = Cause(correlation_id=cause.correlation_id, traceparent=cause.traceparent)
+            if decision.entry.state is State.WAITING:
+                self._causes[key] = Cause(correlation_id=cause.correlation_id, traceparent=cause.traceparent)
         if decision.move is not None:
             self._moves.append(decision.move)
             if decision.move.announced:
                 self._tell(key, decision.move, cause)
         if decision.passage is not None:
             _COMMANDS.labels(decision.passage.license.decision.value).inc()
-            # The change was validated when it was read, and the license was made here.
-            command = Command.model_construct(**decision.passage.change.__dict__, license=decision.passage.license)
+            command = Command(**decision.passage.change.__dict__, license=decision.passage.license)
             self._emit(command, "command", command.generation, cause)
         if decision.withdrawn is not None:
             self._withdraw(decision.withdrawn, decision.reason, cause)

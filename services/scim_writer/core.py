@@ -257,9 +257,8 @@ def _update(trail: _Trail) -> Plan:
     if trail.target_id is None:
         return (yield from _find_and_level(trail))
     changes = _changes(trail)
-    if not changes:
-        trail.note(EXPORT, StepStatus.SKIPPED, "Nothing differs from what was written last.")
-        return trail.written_whole(trail.target_id, Result.DONE, "Nothing differs from what was written last.")
+    if not changes:  # asked for all the same (an operator's retry): then see what is there
+        return (yield from _read_and_level(trail, trail.target_id))
     verdict = yield requests.patch(trail.target_id, resources.operations(changes, trail.profile.dialect))
     if verdict.outcome is Result.DONE:
         trail.note(EXPORT, StepStatus.SUCCESS, f"Attributes written: {', '.join(changes)}.", verdict)
@@ -269,7 +268,7 @@ def _update(trail: _Trail) -> Plan:
     if verdict.gone:
         return (yield from _relink(trail, verdict))
     trail.note(EXPORT, StepStatus.FAILURE, verdict.message, verdict)
-    if verdict.scim_type == "noTarget":
+    if verdict.scim_type == "noTarget":  # it has no element that a value path names
         return (yield from _read_and_level(trail, trail.target_id))
     return trail.end(verdict)
 
@@ -285,11 +284,13 @@ def _changes(trail: _Trail) -> dict[str, Any]:
 
 
 def _read_and_level(trail: _Trail, target_id: str) -> Plan:
-    """The target has no element that a value path named: read the account, and write exactly what differs."""
+    """Read the account, and write exactly what differs."""
     verdict = yield requests.read(target_id)
+    if verdict.gone:
+        return (yield from _relink(trail, verdict))
     if verdict.outcome is not Result.DONE:
         trail.note(MATCHING, StepStatus.FAILURE, verdict.message, verdict)
-        return trail.end(_later(verdict) if verdict.gone else verdict)
+        return trail.end(verdict)
     account = {**verdict.content, "id": target_id}
     trail.note(MATCHING, StepStatus.SUCCESS, "The account was read.", verdict)
     return (yield from _level(trail, account, Result.DONE, "The account was updated."))

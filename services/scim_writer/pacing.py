@@ -7,8 +7,9 @@ from typing import Final
 
 SHARE: Final = 0.99
 """Of the allowed rate: clocks differ, and what a target refuses costs more than what it would have allowed."""
-TOLERANCE_SECONDS: Final = 0.05
-"""What was missed because this process was busy may be caught up, up to this much."""
+TOLERANCE_SECONDS: Final = 0.2
+"""What was missed because this process was busy may be caught up, up to this much: a fifth of the burst that a target which allows
+so many requests a second takes."""
 SMOOTH_BELOW: Final = 20.0
 """Below this rate a timer is exact enough, and a target may allow no burst at all."""
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 CRASH_POINTS: Final = frozenset(
@@ -24,18 +25,28 @@ CRASH_POINTS: Final = frozenset(
 )
 
 _armed: dict[str, int] = {}
+_once: list[Path] = []
 
 
 def arm(specification: str | None) -> None:
-    """Arm ``NAME:COUNT``: the process ends at the COUNT-th time it passes NAME. Raises ``ValueError`` for an unknown name."""
+    """Arm ``NAME:COUNT`` or ``NAME:COUNT:FILE``: the process ends at the COUNT-th time it passes NAME.
+
+    With FILE it happens once only: the file is made right before, and where it is already there nothing is armed. Raises ``ValueError``
+    for an unknown name.
+    """
     _armed.clear()
+    _once.clear()
     if not specification:
         return
-    name, _, count = specification.partition(":")
+    name, count, file = [*specification.split(":", 2), "", ""][:3]
     if name not in CRASH_POINTS:
         raise ValueError(
             f"SEATKEEPER_CRASH_POINT: {name} is not a crash point; known: {', '.join(sorted(CRASH_POINTS))}"
         )
+    if file:
+        if Path(file).exists():
+            return
+        _once.append(Path(file))
     _armed[name] = int(count or 1)
 
 
@@ -48,4 +59,6 @@ def crash_point(name: str) -> None:
     if name in _armed:
         _armed[name] -= 1
         if _armed[name] <= 0:
+            for file in _once:
+                file.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     graceful_stop_seconds: Seconds = Field(default=15, description="Time for work in flight after SIGTERM")
     unknown_job_wait_seconds: Seconds = 60
     inbox_retention_days: int = Field(default=35, ge=1, description="Longer than the longest topic retention")
-    crash_point: Annotated[str | None, NoDecode] = Field(default=None, description="Fault tests only: NAME:COUNT")
+    crash_point: Annotated[str | None, NoDecode] = Field(
+        default=None, description="Fault tests only: NAME:COUNT[:FILE]"
+    )
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -1,7 +1,7 @@
 """Messages and a running console for its tests: say only what matters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -297,7 +297,7 @@ class Console:
             method, f"{self.url}{path}", headers=sent, allow_redirects=False, **data
         ) as response:
             raw = await response.read()
-            return Reply(status=response.status, headers=dict(response.headers), raw=raw)
+            return Reply(status=response.status, headers=response.headers, raw=raw)
 
     async def new_job(self, **changes: Any) -> str:
         """Create a job and return its id."""
@@ -318,7 +318,7 @@ class Reply:
     """An answer of the console."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     raw: bytes
 
     @property

@@ -200,7 +200,7 @@ class KafkaRecord:
     headers: Sequence[tuple[str, bytes]]
 
 
-def records(*items: Received[Any]) -> list[KafkaRecord]:
+def records(*items: Received[Any]) -> list[Any]:
     """The received messages as they lie in Kafka."""
     return [
         KafkaRecord(

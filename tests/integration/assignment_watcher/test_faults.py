@@ -83,8 +83,17 @@ async def test_i7_a_request_that_fails_once_is_tried_again(
     await agree(watcher)
 
 
-@pytest.mark.parametrize("path", ["servicePrincipals/[^/]+$", "appRoleAssignedTo", "groups/delta", "users/delta"])
-@pytest.mark.parametrize("status", [404, 403, 500])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("servicePrincipals/[^/]+$", 404),
+        ("servicePrincipals/[^/]+$", 403),
+        ("appRoleAssignedTo", 500),
+        ("appRoleAssignedTo", 404),
+        ("groups/delta", 403),
+        ("users/delta", 404),
+    ],
+)
 async def test_a_failed_read_changes_nothing_and_is_said_once(
     watcher: Watcher, tenant: Tenant, path: str, status: int
 ) -> None:

@@ -1,6 +1,7 @@
 """diff on a real PostgreSQL, through the frame: repeats, swaps, crashes, retries, jobs that are unknown, paused or deleted."""
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -23,10 +24,10 @@ from shared.runtime.consume import BatchConsumer
 from shared.runtime.errors import JobUnknownError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import store_jobs
+from shared.runtime.transaction import Received
 from tests.support.builders_diff import (
     BACKOFF,
     DEFAULT_ACCESS,
-    JOB,
     OBJECT,
     assignment,
     job_record,
@@ -121,7 +122,10 @@ async def test_a_message_that_comes_again_under_another_id_changes_nothing(frame
     [creation] = await emitted(frame)
     await give(frame, outcome(creation))
     before = await outbox(frame)
-    again = [received(assignment(), event="again"), received(outcome(creation), event="again")]
+    again: list[Received[Any]] = [
+        received(assignment(), event="again"),
+        received(outcome(creation), event="again"),
+    ]
     await consumer(frame).handle(records(*again))
     assert await outbox(frame) == before
 
@@ -170,7 +174,7 @@ async def test_retries_come_with_a_growing_delay_and_carry_what_is_wanted_by_the
         assert await retry(frame, due - timedelta(seconds=1)) == 0
         assert await retry(frame, due) == 1
         assert await retry(frame, due) == 0
-    assert all(later > 1.5 * sooner for sooner, later in zip(delays[:-1], delays[1:], strict=True))
+    assert all(later > 1.5 * sooner for sooner, later in itertools.pairwise(delays))
     headers = [item["headers"] for item in await outbox(frame) if item["headers"]["ce_type"] == Change.type]
     assert {header["correlation_id"] for header in headers} == {f"flow of {OBJECT}"}
 
@@ -193,7 +197,7 @@ async def test_the_timer_serves_what_is_due_by_itself(frame: Frame) -> None:
     await give(frame, assignment())
     [sent] = await emitted(frame)
     await give(frame, outcome(sent, Result.FAILED))
-    loop = asyncio.create_task(retry_timer(HANDLERS).run(frame))
+    loop = asyncio.ensure_future(retry_timer(HANDLERS).run(frame))
     async with frame.connection() as connection:
         await connection.execute("UPDATE person SET next_attempt_at = now() + interval '0.1 s'")
 
@@ -285,7 +289,7 @@ async def test_the_service_over_kafka(database_url: str, kafka: str) -> None:
     job_id = f"job-{os.urandom(6).hex()}"
     service = build(settings_for(database_url, kafka, kind=DiffSettings))
     async with running_service(service), reading(kafka, Change.topic) as seen:
-        arrived = [received(job_record(job_id)), received(assignment(job_id=job_id))]
+        arrived: list[Received[Any]] = [received(job_record(job_id)), received(assignment(job_id=job_id))]
         await publish(kafka, [(item.message, item.envelope) for item in arrived])
         found = await eventually(lambda: [item for item in seen if item.key.startswith(job_id.encode())], within=20)
     assert Change.model_validate_json(found[0].value).operation == "create"

@@ -11,6 +11,7 @@ from services.diff.mapping import map_user
 from services.diff.rules import Rules
 from services.diff.scope import SkipCode
 from shared.contracts.changes import MatchingValue
+from shared.contracts.templates import TEMPLATES
 from shared.contracts.templates.template import AttributeMapping, MappingKind
 from tests.support.builders_diff import OBJECT, attributes, definition, rules
 
@@ -58,25 +59,24 @@ def test_a_guest_goes_by_the_name_at_home() -> None:
 
 
 def test_constants_are_taken_as_they_are_and_false_is_a_value() -> None:
+    template = TEMPLATES[definition().template]
     rows = (
         AttributeMapping(target="userType", kind=MappingKind.CONSTANT, value="Employee"),
         AttributeMapping(target="flag", kind=MappingKind.CONSTANT, value=False),
+        AttributeMapping(target="title", kind=MappingKind.CONSTANT, value=""),
+        AttributeMapping(target="active", kind=MappingKind.ACTIVE),
     )
-    assert map_user(replace(rules(), mappings=rows, matching=()), OBJECT, {}).resource == {
-        "userType": "Employee",
-        "flag": False,
-    }
+    mapped = map_user(Rules.of(definition(), replace(template, user_mapping=rows)), OBJECT, {})
+    assert mapped.resource == {"userType": "Employee", "flag": False, "active": True}
 
 
 def test_without_any_matching_value_nobody_is_imported() -> None:
     row = AttributeMapping(target="userName", source="userPrincipalName", matching_priority=1)
-    mapped = map_user(replace(rules(), mappings=(row,), matching=(row,)), OBJECT, {})
+    mapped = map_user(replace(rules(), direct=(row,), matching=("userName",)), OBJECT, {})
     assert [condition.code for condition in mapped.failed] == [SkipCode.IMPORT_SKIPPED]
 
 
 def test_a_template_that_cannot_disable_is_refused() -> None:
-    from shared.contracts.templates import TEMPLATES
-
     template = TEMPLATES[definition().template]
     crippled = replace(template, user_mapping=template.user_mapping[:-1])
     with pytest.raises(ValueError, match="maps nothing to active"):

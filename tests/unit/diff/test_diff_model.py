@@ -44,7 +44,7 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.person: Person | None = None
         self.at = AT
-        self.rules = rules()
+        self.job_rules = rules()
         self.source: dict[str, Any] = {"jobTitle": "Buyer"}
         self.shape: dict[str, Any] = {"assigned": True, "roles": [USER_ROLE]}
         self.version = 0
@@ -77,11 +77,11 @@ class Model(RuleBasedStateMachine):
 
     def deliver_assignment(self, index: int) -> None:
         self.delivered = max(self.delivered, index + 1)
-        self.take(assignment_arrived(self.person, self.assignments[index], occasion(self.rules, at=self.at)))
+        self.take(assignment_arrived(self.person, self.assignments[index], occasion(self.job_rules, at=self.at)))
 
     def deliver_outcome(self, told: ProvisioningOutcome) -> None:
         assert self.person is not None
-        self.take(outcome_arrived(self.person, told, occasion(self.rules, at=self.at)))
+        self.take(outcome_arrived(self.person, told, occasion(self.job_rules, at=self.at)))
 
     # The writer and its target.
 
@@ -186,13 +186,13 @@ class Model(RuleBasedStateMachine):
         assert self.person is not None
         self.license_sequence += 0 if stale else 1
         fact = license_fact(state, sequence=max(self.license_sequence, 1), generation=self.person.generation)
-        self.take(license_arrived(self.person, fact, occasion(self.rules, at=self.at)))
+        self.take(license_arrived(self.person, fact, occasion(self.job_rules, at=self.at)))
 
     @rule(seconds=st.sampled_from([1, 100, 100_000]))
     def time_passes(self, seconds: int) -> None:
         assert self.person is not None
         self.at += timedelta(seconds=seconds)
-        self.take(retry_due(self.person, occasion(self.rules, at=self.at)))
+        self.take(retry_due(self.person, occasion(self.job_rules, at=self.at)))
 
     @precondition(lambda self: self.account is not None)
     @rule()
@@ -239,7 +239,7 @@ class Model(RuleBasedStateMachine):
             if self.person.next_attempt_at is None:
                 return
             self.at = max(self.at, self.person.next_attempt_at)
-            self.take(retry_due(self.person, occasion(self.rules, at=self.at)))
+            self.take(retry_due(self.person, occasion(self.job_rules, at=self.at)))
         raise AssertionError("it does not come to rest")
 
     def teardown(self) -> None:
@@ -258,8 +258,8 @@ class Model(RuleBasedStateMachine):
         assert person is not None
         assert not person.in_flight
         newest = self.assignments[-1]
-        mapped = map_user(self.rules, OBJECT, newest.attributes)
-        if decide_scope(newest, self.rules).in_scope:
+        mapped = map_user(self.job_rules, OBJECT, newest.attributes)
+        if decide_scope(newest, self.job_rules).in_scope:
             if person.account is None:
                 assert mapped.failed
                 assert self.account is None or self.account["active"] is False or person.doubtful
@@ -275,7 +275,7 @@ class Model(RuleBasedStateMachine):
 
     def check_second_pass(self) -> None:
         self.observe()
-        decision = assignment_arrived(self.person, self.assignments[-1], occasion(self.rules, at=self.at))
+        decision = assignment_arrived(self.person, self.assignments[-1], occasion(self.job_rules, at=self.at))
         assert changes(decision) == []
         assert skips(decision) == []
         assert events(decision) == []

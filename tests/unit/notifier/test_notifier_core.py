@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.core import (
@@ -40,6 +40,7 @@ problems = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(problems)
 def test_grouping_counts_every_failure_once_and_names_the_first_ten(found: list[Problem]) -> None:
     grouping = Grouping(Kind.USERS)
@@ -61,6 +62,7 @@ def test_grouping_counts_every_failure_once_and_names_the_first_ten(found: list[
         assert set(cause.http_statuses) == {problem.http_status for problem in own} - {None}
 
 
+@settings(deadline=None)
 @given(seconds, seconds, st.none() | seconds)
 def test_a_mail_is_due_after_quiet_but_never_too_soon_after_the_last(
     first: timedelta, more: timedelta, last_mail: timedelta | None
@@ -78,6 +80,7 @@ def test_the_first_mail_goes_out_after_five_quiet_seconds() -> None:
     assert due_at(first_at=NOON, last_at=NOON, last_mail_at=None, timing=TIMING) == NOON + timedelta(seconds=5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000))
 def test_retries_come_ever_later_up_to_the_longest_wait(attempts: int) -> None:
     first, longest = timedelta(seconds=5), timedelta(hours=1)
@@ -120,6 +123,7 @@ occurrences = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(occurrences, st.randoms(use_true_random=False))
 def test_what_fails_after_a_batch_does_not_depend_on_the_order_of_its_messages(
     found: list[Occurrence], random: object

@@ -106,6 +106,7 @@ def test_no_text_at_all_adds_a_header_or_a_recipient(name: str, subject: str, me
     assert read(raw)["To"] == "team@example.com"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_header_text_is_one_line_without_encoded_words(value: str) -> None:
     cleaned = header_text(value)
