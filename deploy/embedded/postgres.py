@@ -33,7 +33,7 @@ _SETTINGS = {
     # No replicas: the log of changes is for recovery alone.
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "wal_compression": "pglz",
+    "wal_compression": "off",
     "min_wal_size": "96MB",
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",

@@ -252,15 +252,24 @@ def with_outcome(person: Person, message: ProvisioningOutcome) -> Person:
 
 
 def license_of(person: Person) -> tuple[LicenseState, int] | None:
-    """Return where the user stands in the license ledger, and with which ticket, from its facts and from commands together."""
-    fact, reserved = person.license, person.reserved
+    """Return where the user stands in the license ledger, and with which ticket: from facts, commands and outcomes together.
+
+    A license is reserved by a command and granted by its success; only the other steps are told by facts.
+    """
+    fact, reserved, written = person.license, person.reserved, person.written
     if reserved is not None and (
         fact is None
         or fact.ticket < reserved.ticket
         or (fact.ticket == reserved.ticket and fact.state == LicenseState.WAITING)
     ):
-        return LicenseState.RESERVED, reserved.ticket
-    return (LicenseState(fact.state), fact.ticket) if fact else None
+        state, ticket = LicenseState.RESERVED, reserved.ticket
+    elif fact is not None:
+        state, ticket = LicenseState(fact.state), fact.ticket
+    else:
+        return None
+    if state is LicenseState.RESERVED and written is not None and written.result in _SUCCESSES and written.active:
+        return LicenseState.GRANTED, ticket
+    return state, ticket
 
 
 def standing(person: Person) -> Standing:

@@ -46,15 +46,8 @@ async def note_commands(tx: Transaction, received: Sequence[Received[Command]]) 
 
 
 async def note_licenses(tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
-    """Note where users stand in the license ledger, and the numbers of the pools."""
+    """Note where users stand in the license ledger."""
     await _note_people(tx, received, core.with_license, lambda item: timeline.of_license(item.message))
-    newest: dict[tuple[str, str, str], LicenseFact] = {}
-    for item in received:
-        fact = item.message
-        pool = (fact.job_id, fact.application_instance, fact.license_type)
-        if pool not in newest or newest[pool].at <= fact.at:
-            newest[pool] = fact
-    await store.save_pools(tx.connection, list(newest.values()))
 
 
 async def note_outcomes(tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:

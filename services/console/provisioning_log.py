@@ -21,6 +21,7 @@ _STATUS: Final[Mapping[str, str]] = {
     Result.SKIPPED: "skipped",
     Result.WITHDRAWN: "skipped",
 }
+_WRITTEN: Final = frozenset({Result.DONE, Result.ADOPTED})
 _BODY: Final = {"steps", "modified", "failure", "reason", "reasons"}
 
 
@@ -36,7 +37,10 @@ def status_of(outcome: ProvisioningOutcome) -> str:
 
 def body_of(outcome: ProvisioningOutcome) -> str:
     """Return what is kept of an outcome beside its columns, as JSON."""
-    return outcome.__pydantic_serializer__.to_json(outcome, include=_BODY, by_alias=True, exclude_none=True).decode()
+    include = _BODY
+    if outcome.operation is Operation.CREATE and not outcome.modified and outcome.result in _WRITTEN:
+        include = _BODY | {"resource"}
+    return outcome.__pydantic_serializer__.to_json(outcome, include=include, by_alias=True, exclude_none=True).decode()
 
 
 def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,9 +84,14 @@ def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]
                 "oldValue": _value(attribute.get("old")),
                 "newValue": _value(attribute.get("new")),
             }
-            for attribute in body.get("modified", ())
+            for attribute in body.get("modified") or _created(body)
         ],
     }
+
+
+def _created(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a create set: a change to create carries the resource only, because everything in it is new."""
+    return [{"path": path, "new": value} for path, value in body.get("resource", {}).items()]
 
 
 def _value(value: Any) -> str | None:

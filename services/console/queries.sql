@@ -45,14 +45,6 @@ ON CONFLICT (job_id, condition, service) DO UPDATE SET
     sequence = excluded.sequence, state = excluded.state, failure = excluded.failure, at = excluded.at
 WHERE condition.sequence < excluded.sequence;
 
--- name: save_pools
-INSERT INTO pool (job_id, application_instance, license_type, capacity, in_use, waiting, at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
-ORDER BY 1, 2, 3
-ON CONFLICT (job_id, application_instance, license_type) DO UPDATE SET
-    capacity = excluded.capacity, in_use = excluded.in_use, waiting = excluded.waiting, at = excluded.at
-WHERE pool.at <= excluded.at;
-
 -- name: prune_timeline
 DELETE FROM timeline WHERE ctid = ANY (ARRAY(SELECT ctid FROM timeline WHERE at < $1 LIMIT 10000));
 
@@ -152,9 +144,6 @@ SELECT count(*) FROM person WHERE job_id = $1 AND license_state = 'waiting' AND 
 -- name: list_license_users
 SELECT * FROM person WHERE job_id = $1 AND license_state IN ('granted', 'reserved', 'waiting') AND object_id > $2
 ORDER BY object_id LIMIT $3;
-
--- name: load_pools
-SELECT * FROM pool WHERE job_id = $1 ORDER BY at DESC;
 
 -- name: list_people
 SELECT * FROM person WHERE job_id = $1 AND object_id > $2 ORDER BY object_id LIMIT $3;

@@ -190,17 +190,6 @@ async def licenses(connection: Connection, stored: StoredJob, *, after: str, lim
         "waiting": numbers.get("waiting", 0),
         "waitingLine": [{"position": place, **_seat(row)} for place, row in enumerate(line, start=1)],
         "users": [{"state": row["license_state"], **_seat(row)} for row in rows[:limit]],
-        "pools": [
-            {
-                "applicationInstance": row["application_instance"],
-                "licenseType": row["license_type"],
-                "capacity": row["capacity"],
-                "inUse": row["in_use"],
-                "waiting": row["waiting"],
-                "asOf": row["at"],
-            }
-            for row in await connection.fetch(QUERIES.load_pools, job_id)
-        ],
     }, _next(rows, limit)
 
 

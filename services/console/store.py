@@ -10,7 +10,7 @@ import orjson
 from services.console.core import Assigned, Licensed, Link, Person, Reservation, Wanted, Written, license_of, standing
 from services.console.provisioning_log import action_of, body_of, status_of
 from services.console.timeline import Entry
-from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.outcomes import CycleFact, JobCondition, ProvisioningOutcome
 from shared.runtime.database import Connection
 from shared.runtime.errors import WaitError
 from shared.runtime.queries import Queries
@@ -224,19 +224,5 @@ async def save_conditions(connection: Connection, conditions: Sequence[tuple[str
         [fact.sequence for fact in facts],
         [fact.state for fact in facts],
         [fact.failure.model_dump_json(by_alias=True) if fact.failure else None for fact in facts],
-        [fact.at for fact in facts],
-    )
-
-
-async def save_pools(connection: Connection, facts: Sequence[LicenseFact]) -> None:
-    """Save the numbers of pools, at most one fact for each; older numbers change nothing."""
-    await connection.execute(
-        QUERIES.save_pools,
-        [fact.job_id for fact in facts],
-        [fact.application_instance for fact in facts],
-        [fact.license_type for fact in facts],
-        [fact.capacity for fact in facts],
-        [fact.in_use for fact in facts],
-        [fact.waiting for fact in facts],
         [fact.at for fact in facts],
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.contracts.assignments import DirectoryAssignment, Lifecycle
-from shared.contracts.changes import Change, Command
+from shared.contracts.changes import Change, Command, Operation
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 
 
@@ -51,7 +51,7 @@ def of_change(message: Change) -> Entry:
         "operation": message.operation,
         "generation": message.generation,
         "reason": message.reason,
-        "attributes": [attribute.path for attribute in message.modified],
+        "attributes": [attribute.path for attribute in message.modified] or list(message.resource),
     }
     if message.attempt > 1:
         facts["attempt"] = message.attempt
@@ -98,6 +98,8 @@ def of_outcome(message: ProvisioningOutcome) -> Entry:
         facts["retryAt"] = message.retry_at
     if message.attempt > 1:
         facts["attempt"] = message.attempt
+    if message.license is not None and message.license.ticket is not None and message.result in _GRANTING:
+        facts["ticket"] = message.license.ticket
     return Entry(at=message.at, kind=Kind.OUTCOME, facts=facts)
 
 
@@ -114,6 +116,8 @@ def describe(kind: str, facts: Mapping[str, Any]) -> tuple[str, str]:
     if kind == Kind.COMMAND:
         return f"{facts['operation']} allowed (generation {facts['generation']})", reason
     what = _RESULT[facts["result"]].format(operation=facts["operation"])
+    if facts.get("ticket") and facts["operation"] == Operation.CREATE:
+        what += f", license granted (ticket {facts['ticket']})"
     parts = [reason, *facts.get("reasons", ())]
     if "code" in facts:
         status = f" (HTTP {facts['httpStatus']})" if facts.get("httpStatus") else ""
@@ -139,6 +143,7 @@ _LICENSE = {
     LicenseState.GRANTED: "license granted (ticket {ticket})",
     LicenseState.RELEASED: "license released (ticket {ticket})",
 }
+_GRANTING = frozenset({Result.DONE, Result.ADOPTED})
 _RESULT = {
     Result.DONE: "{operation} done",
     Result.ADOPTED: "{operation} done: an account that was there already was linked",

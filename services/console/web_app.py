@@ -25,6 +25,8 @@ def build_api(frame: Frame) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its spans would hold paths, and a path can hold a user principal name.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.frame = frame
     router = APIRouter(prefix=API)

@@ -109,7 +109,8 @@ def _send(
     facts: Sequence[Fact],
     afresh: bool,
 ) -> Decision:
-    touched = frozenset(item.path for item in wanted.modified)
+    written = wanted.resource if wanted.kind is Kind.CREATE else [item.path for item in wanted.modified]
+    touched = frozenset(written)
     if current.in_flight and current.sent:
         touched |= current.sent.touched
     attempts = 0 if afresh else current.attempts

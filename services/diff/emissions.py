@@ -11,7 +11,7 @@ from shared.contracts.changes import Change, Operation, change_id
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result, Step, StepStatus, StepType
-from shared.contracts.public import EventName, ProvisionedUser, ProvisioningEvent
+from shared.contracts.public import EventName, ProvisionedUser, ProvisioningEvent, UserStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,9 @@ def publish(
         event_id = derived_id("event", after.job_id, after.object_id, number)
         emissions.append(Emission(message=event, event_id=event_id))
     users = after.user_sequence
-    if before is None or _shown(before, active_path) != _shown(after, active_path):
+    # What is on its way is no state at the target.
+    told = after.status is not UserStatus.PENDING
+    if told and (before is None or _shown(before, active_path) != _shown(after, active_path)):
         users += 1
         user = ProvisionedUser(
             job_id=after.job_id,

@@ -21,10 +21,10 @@ INSERT INTO person (
     assignment, correlation_id, traceparent
 )
 SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bool[], $8::bool[],
-    $9::text[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bool[], $14::text[], $15::text[],
-    $16::jsonb[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
-    $23::bigint[], $24::jsonb[], $25::text[], $26::text[]
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::json[], $6::json[], $7::bool[], $8::bool[],
+    $9::text[], $10::json[], $11::bigint[], $12::json[], $13::bool[], $14::text[], $15::text[],
+    $16::json[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
+    $23::bigint[], $24::json[], $25::text[], $26::text[]
 )
 ON CONFLICT (job_id, object_id) DO UPDATE SET
     sent_generation = excluded.sent_generation, sent_operation = excluded.sent_operation, desired =
@@ -48,9 +48,9 @@ UPDATE person SET
     license_generation = new.license_generation, license_waiting = new.license_waiting, event_sequence =
     new.event_sequence, user_sequence = new.user_sequence, changed_at = now()
 FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bool[], $8::bool[],
-    $9::text[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bool[], $14::text[], $15::text[],
-    $16::jsonb[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::json[], $6::json[], $7::bool[], $8::bool[],
+    $9::text[], $10::json[], $11::bigint[], $12::json[], $13::bool[], $14::text[], $15::text[],
+    $16::json[], $17::int[], $18::timestamptz[], $19::bigint[], $20::bigint[], $21::bool[], $22::bigint[],
     $23::bigint[]
 ) AS new (
     job_id, object_id, sent_generation, sent_operation, desired, touched, in_flight, linked, target_id,

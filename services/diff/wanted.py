@@ -94,7 +94,6 @@ def _when_not_linked(person: Person, mapped: Mapped) -> Wanted:
         reason="In scope, and not linked to an account at the target",
         in_scope=True,
         resource=mapped.resource,
-        modified=_modified(mapped.resource, {}, frozenset()),
         matching=mapped.matching,
     )
 

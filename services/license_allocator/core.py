@@ -99,8 +99,11 @@ def _decide_success(pool: Pool, entry: Entry, outcome: ProvisioningOutcome) -> D
         return _keep_for_newer(pool, settled)
     if entry.state is State.GRANTED:
         return Decision(reason="the license stays granted", pool=pool, entry=settled)
-    granted = replace(settled, state=State.GRANTED, sequence=entry.sequence + 1)
-    return _moved(pool, entry, granted, "the account is active at the target")
+    granted = replace(settled, state=State.GRANTED)
+    reason = "the account is active at the target"
+    # Not announced: whoever reads the outcome sees it there, with its ticket.
+    move = Move(pool=pool, entry=granted, before=entry.state, reason=reason, announced=False)
+    return Decision(reason=reason, pool=pool, entry=granted, move=move)
 
 
 def _known(entry: Entry | None, change: Change) -> Entry:

@@ -34,7 +34,7 @@ ORDER BY head.job_id, head.ticket;
 -- name: save_entries
 INSERT INTO license (job_id, object_id, state, ticket, generation, settled, sequence, let_out, change, correlation_id, traceparent, changed_at)
 SELECT *, $12::timestamptz
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bool[], $9::jsonb[],
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bool[], $9::json[],
             $10::text[], $11::text[])
 ON CONFLICT (job_id, object_id) DO UPDATE
 SET state = excluded.state, ticket = excluded.ticket, generation = excluded.generation, settled = excluded.settled,

@@ -15,7 +15,7 @@ from services.scim_writer.metrics import BREAKER_OPEN, IN_FLIGHT, PAUSED_SECONDS
 from services.scim_writer.outcomes import condition_id, condition_of
 from services.scim_writer.pacing import Pauses
 from services.scim_writer.requests import Kind, ScimRequest
-from services.scim_writer.results import Ended, write_results
+from services.scim_writer.results import Ended, take_over, write_results
 from services.scim_writer.scim import CredentialsMissingError, ScimTarget, read_token
 from services.scim_writer.settings import ScimWriterSettings
 from services.scim_writer.store import ClaimedRow
@@ -99,7 +99,7 @@ class Execution:
         try:
             async with self._frame.transaction() as tx:
                 await self._lease.fence(tx.connection)
-                await tx.connection.execute(store.QUERIES.take_over, self._job.job_id)
+                await take_over(tx, self._job.job_id)
                 self._said = await store.load_condition(tx.connection, self._job.job_id)
             if self._said is not None:
                 self._breaker.resume(self._said, time.monotonic())

@@ -48,8 +48,22 @@ WHERE (job_id, object_id) IN (
     SELECT work.job_id, work.object_id FROM work JOIN job ON job.job_id = work.job_id WHERE job.deleted LIMIT 1000
 );
 
+-- name: lock_left
+SELECT object_id, correlation_id, traceparent, CASE WHEN next_generation IS NOT NULL THEN command END AS replaced
+FROM work
+WHERE job_id = $1 AND state = 'in_flight'
+ORDER BY object_id
+FOR UPDATE;
+
 -- name: take_over
-UPDATE work SET state = 'ready', ambiguous = true, due_at = least(due_at, now())
+UPDATE work
+SET state = 'ready', ambiguous = true, due_at = least(due_at, now()),
+    generation = coalesce(next_generation, generation),
+    command = coalesce(next_command, command),
+    correlation_id = coalesce(next_correlation_id, correlation_id),
+    traceparent = CASE WHEN next_generation IS NOT NULL THEN next_traceparent ELSE traceparent END,
+    tries = CASE WHEN next_generation IS NOT NULL THEN 0 ELSE tries END,
+    next_generation = NULL, next_command = NULL, next_correlation_id = NULL, next_traceparent = NULL
 WHERE job_id = $1 AND state = 'in_flight';
 
 -- name: claim

@@ -59,6 +59,15 @@ async def write_results(tx: Transaction, settings: ScimWriterSettings, job_id: s
     return more
 
 
+async def take_over(tx: Transaction, job_id: str) -> None:
+    """Take on the rows that a process left in flight: whether their writes were carried out is unknown."""
+    for row in await store.take_over(tx.connection, job_id):
+        outcome = superseded(command := Command.model_validate_json(row["replaced"]), at=tx.now)
+        cause = cause_of(command, row["correlation_id"], row["traceparent"], tx.now)
+        tx.emit(outcome, event_id=outcome_id(outcome), cause=cause)
+        WRITES.labels(outcome.operation, outcome.result).inc()
+
+
 def _fate(ended: Ended, settings: ScimWriterSettings) -> _Fate:
     """Say whether the row is settled. Only tries that the target answered badly count, not those that were turned away here."""
     finish, row = ended.finish, ended.row

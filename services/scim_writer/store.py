@@ -147,6 +147,17 @@ async def claim(connection: Connection, job_id: str, limit: int) -> list[Claimed
     ]
 
 
+async def take_over(connection: Connection, job_id: str) -> list[Any]:
+    """Make rows ready that a process left in flight, as ambiguous; where a newer generation waits, it takes the row over.
+
+    Return what was replaced by that: ``replaced`` (the command), ``correlation_id``, ``traceparent`` of each.
+    """
+    rows = await connection.fetch(QUERIES.lock_left, job_id)
+    if rows:
+        await connection.execute(QUERIES.take_over, job_id)
+    return [row for row in rows if row["replaced"] is not None]
+
+
 async def lock_in_flight(connection: Connection, job_id: str, object_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
     """Lock rows in flight; return generation, and whether a newer one waits behind it, by object id."""
     rows = await connection.fetch(QUERIES.lock_in_flight, job_id, sorted(object_ids))

@@ -37,7 +37,8 @@ class MatchingValue(Part):
 class Change(Message):
     """One wanted operation on one object.
 
-    ``resource`` maps SCIM attribute paths to the desired values. ``generation`` rises with every change of the object; the newest one
+    ``resource`` maps SCIM attribute paths to the desired values; ``modified`` names what differs from the confirmed ones, and is empty for
+    a create, where everything is new. ``generation`` rises with every change of the object; the newest one
     wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
     """
 

@@ -6,13 +6,12 @@ SDK's reader.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 SPEC_VERSION: Final = "1.0"
 CONTENT_TYPE: Final = "application/json"
-SEQUENCE_DIGITS: Final = 20
-"""CloudEvents sequence extension: sequences are compared as strings, hence zero-padded."""
 
 
 class NotACloudEventError(ValueError):
@@ -34,21 +33,30 @@ class Envelope:
 
 
 def headers_of(envelope: Envelope) -> dict[str, str]:
-    """Return the Kafka headers of an event (CloudEvents Kafka binding, section 3.2.3)."""
+    """Return the Kafka headers of an event (CloudEvents Kafka binding, section 3.2.3).
+
+    Sequences have 20 digits, because the sequence extension compares them as text.
+    """
     headers = {
         "ce_specversion": SPEC_VERSION,
         "ce_id": str(envelope.id),
         "ce_source": envelope.source,
         "ce_type": envelope.type,
         "ce_subject": envelope.subject,
-        "ce_time": envelope.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "ce_sequence": f"{envelope.sequence:0{SEQUENCE_DIGITS}d}",
+        "ce_time": _rfc3339(envelope.time),
+        "ce_sequence": f"{envelope.sequence:020d}",
         "content-type": CONTENT_TYPE,
         "correlation_id": envelope.correlation_id,
     }
     if envelope.traceparent:
         headers["traceparent"] = envelope.traceparent
     return headers
+
+
+@lru_cache(maxsize=256)
+def _rfc3339(time: datetime) -> str:
+    """Format a time; the messages of one batch share it."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def envelope_of(headers: dict[str, bytes]) -> Envelope:

@@ -52,6 +52,7 @@ class Transaction:
         self._jobs = jobs
         self.connection = connection
         self.now = datetime.now(UTC)
+        self._traceparent = current_traceparent()
         self.rows: list[OutboxRow] = []
 
     async def jobs(self, job_ids: Iterable[str]) -> dict[str, Job]:
@@ -74,7 +75,7 @@ class Transaction:
             time=self.now,
             sequence=message.sequence,
             correlation_id=cause.correlation_id if cause else str(event_id),
-            traceparent=cause.traceparent if cause and cause.traceparent else current_traceparent(),
+            traceparent=cause.traceparent if cause and cause.traceparent else self._traceparent,
         )
         self.rows.append(
             OutboxRow(

@@ -104,7 +104,12 @@ class Bench:
         if token is not None:
             secrets["secretToken"] = self.frame.secrets.encrypt(token, job_id=self.job_id, field="secretToken")
         self.job = self.job.model_copy(
-            update={"sequence": self.job.sequence + 1, "secrets": secrets, "definition": self.job.definition, **overrides}
+            update={
+                "sequence": self.job.sequence + 1,
+                "secrets": secrets,
+                "definition": self.job.definition,
+                **overrides,
+            }
         )
         async with self.frame.transaction() as tx:
             await store_jobs(tx, [received(self.job)])

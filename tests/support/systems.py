@@ -4,13 +4,11 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.group import LeaveGroupRequest
 
 from cli.client import connected
 from cli.demo.evidence import Evidence, database, gather_evidence
@@ -21,7 +19,7 @@ from cli.system import whole_system
 from deploy.embedded import Process, Running, Supervisor, open_data_folder
 from shared.contracts.topics import consumed_by
 from shared.runtime.database import schema_of
-from tests.support.eventually import eventually
+from tests.support.memberships import end_memberships
 from tests.support.servers import short_lived_folder
 
 SEATS = 10
@@ -47,7 +45,7 @@ class KnownProcesses(Supervisor):
         self.processes: dict[str, Process] = {}
 
     async def start(self, process: Process) -> Running:
-        self.processes[process.name] = process
+        self.processes.setdefault(process.name, process)
         return await super().start(process)
 
 
@@ -60,7 +58,6 @@ class LiveSystem:
     folder: Path
     group: str
     marks: Path
-    restarted: list[str] = field(default_factory=list)
 
     @property
     def simulated(self) -> Simulated:
@@ -99,34 +96,29 @@ class LiveSystem:
     async def notice_death(self, service: str) -> None:
         """Do what PostgreSQL and Kafka do by themselves ten seconds after a process died: its leases and memberships run out."""
         async with database(self.stage.system.servers) as connection:
-            await connection.execute(f'UPDATE "{schema_of(service)}".lease SET expires_at = now() - interval \'1 s\'')
+            await connection.execute(f"UPDATE \"{schema_of(service)}\".lease SET expires_at = now() - interval '1 s'")
         groups = {
             f"{service}.control" if topic.name.startswith("control.") else service for topic in consumed_by(service)
         }
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.stage.system.servers.kafka_bootstrap_servers)
-        await admin.start()
-        try:
-            for answer in await admin.describe_consumer_groups(sorted(groups)):
-                for described in answer.groups:
-                    node = await admin.find_coordinator(described[1])
-                    for member in described[5]:
-                        await admin._send_request(LeaveGroupRequest(described[1], member[0]), node)
-        finally:
-            await admin.close()
+        await end_memberships(self.stage.system.servers.kafka_bootstrap_servers, groups)
 
     async def everything_ready(self) -> None:
         """Wait until every service says that it is ready and waits for nothing."""
+        unready: dict[str, Any] = dict.fromkeys(self.stage.system.http)
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            for url in self.stage.system.http.values():
-
-                async def ready(url: str = url) -> bool:
+            while unready:
+                for service in list(unready):
                     try:
-                        async with session.get(f"{url}/readyz") as response:
-                            return response.status == 200
-                    except (aiohttp.ClientError, TimeoutError):
-                        return False
-
-                await eventually(ready, within=PATIENCE_SECONDS, every=0.05)
+                        async with session.get(f"{self.stage.system.http[service]}/readyz") as response:
+                            unready[service] = await response.json()
+                    except (aiohttp.ClientError, TimeoutError) as error:
+                        unready[service] = type(error).__name__
+                    else:
+                        if response.status == 200:
+                            del unready[service]
+                assert asyncio.get_running_loop().time() < deadline, f"still not ready: {unready}"
+                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -221,5 +213,3 @@ async def _job(stage: Stage) -> None:
     secrets = {"secretToken": configuration["token"], "clientSecret": config["clientSecret"]}
     stage.notes.secrets += [*secrets.values(), stage.system.token]
     await stage.console.request("PUT", f"/jobs/{job['id']}/secrets", secrets)
-
-

@@ -111,14 +111,3 @@ CREATE TABLE condition (
     at        timestamptz NOT NULL,
     PRIMARY KEY (job_id, condition, service)
 );
-
-CREATE TABLE pool (
-    job_id               text NOT NULL,
-    application_instance text NOT NULL,
-    license_type         text NOT NULL,
-    capacity             bigint NOT NULL,
-    in_use               bigint NOT NULL,
-    waiting              bigint NOT NULL,
-    at                   timestamptz NOT NULL,
-    PRIMARY KEY (job_id, application_instance, license_type)
-);

@@ -26,7 +26,7 @@ CREATE TABLE license (
     settled        bigint NOT NULL DEFAULT 0,
     sequence       bigint NOT NULL DEFAULT 0,
     let_out        boolean NOT NULL DEFAULT false,
-    change         jsonb,
+    change         json,
     correlation_id text,
     traceparent    text,
     changed_at     timestamptz NOT NULL,

@@ -29,7 +29,7 @@ class Peers:
         self.linkedin = linkedin
         self.graph = graph
         self.token = token
-        self.tenant = graph.sim.directory.tenant
+        self.tenant = graph.simulation.directory.tenant
 
     def definition(self, **changes: Any) -> dict[str, Any]:
         source = {

@@ -153,6 +153,13 @@ async def test_cycles_count_what_they_found_and_a_late_start_does_not_reopen_the
     assert (phase, seen, objects, ended) == ("completed", 3, 3, at(60))
 
 
+async def test_a_condition_that_was_cleared_is_not_raised_again_by_what_comes_late(frame: Frame) -> None:
+    await deliver(frame, [received(condition("credentials", ConditionState.CLEARED, 2))])
+    await deliver(frame, [received(condition("credentials", ConditionState.RAISED, 1))])
+    ((_, _, _, sequence, now, *_),) = (await state(frame))["condition"]
+    assert (sequence, now) == (2, "cleared")
+
+
 async def test_retention_forgets_what_is_old_and_the_people_of_deleted_jobs(frame: Frame) -> None:
     await deliver(frame, story("user-1", 1))  # long before today
     await deliver(frame, [received(cycle(CyclePhase.COMPLETED))])

@@ -8,6 +8,7 @@ from shared.contracts.outcomes import ConditionState, CyclePhase, LicenseState, 
 from tests.support.builders_console import (
     Console,
     assignment,
+    at,
     change,
     command,
     condition,
@@ -67,10 +68,10 @@ async def test_status_counts_cycle_and_conditions(console: Console, job: str) ->
 async def test_a_running_cycle_counts_what_it_has_found(console: Console, job: str) -> None:
     await console.call("PUT", f"/api/v1/jobs/{job}/secrets", {"secretToken": "x", "clientSecret": "y"})
     await console.call("POST", f"/api/v1/jobs/{job}/start")
-    late = {"started_at": cycle(CyclePhase.COMPLETED).ended_at}
     found = [assignment(f"n-{n}", job=job, cycle_id="cycle-2") for n in range(3)]
     await deliver(
-        console.frame, [received(cycle(CyclePhase.STARTED, cycle_id="cycle-2", job=job, **late)), *map(received, found)]
+        console.frame,
+        [received(cycle(CyclePhase.STARTED, cycle_id="cycle-2", job=job, started_at=at(60))), *map(received, found)],
     )
     status = (await console.call("GET", f"/api/v1/jobs/{job}")).json["status"]
     current = status["currentCycle"]

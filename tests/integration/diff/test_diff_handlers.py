@@ -92,7 +92,7 @@ async def test_i1_assigned_done_changed_and_left_end_in_one_status_each(frame: F
     await give(frame, outcome(disable))
     assert (await row(frame))["status"] == "disabled"
     states = [user.status for user in await emitted(frame, ProvisionedUser)]
-    assert states[0] == "pending"
+    assert states[0] == "provisioned"
     assert states[-1] == "disabled"
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from services.console import timeline
 from services.console.api.bodies import Secrets, decode_cursor, decode_position, encode_cursor
-from services.console.api.problems import ProblemError, field_errors
+from services.console.api.errors import as_problem
+from services.console.api.problems import ProblemError, field_errors, problem_body
 from services.console.pages.attention import attention
 from services.console.provisioning_log import action_of, body_of, record_of, status_of
 from shared.contracts.changes import LicenseDecision
@@ -137,3 +138,11 @@ def test_secrets_do_not_show_in_their_representation() -> None:
     assert "not-a-real" not in repr(secrets)
     assert secrets.secret_token is not None
     assert secrets.secret_token.get_secret_value() == "not-a-real-token"
+
+
+def test_what_passes_by_itself_is_said_to_pass_and_the_unforeseen_shows_nothing() -> None:
+    away = as_problem(ConnectionRefusedError("canary"))
+    assert (away.status, away.headers["Retry-After"]) == (503, "5")
+    broken = as_problem(RuntimeError("canary"))
+    assert broken.status == 500
+    assert "canary" not in str(problem_body(away)) + str(problem_body(broken))

@@ -51,12 +51,11 @@ def test_an_assigned_person_is_created_with_everything_the_writer_needs() -> Non
     creation = change(decision)
     assert (creation.operation, creation.generation, creation.needs_license) == (Operation.CREATE, 1, True)
     assert creation.resource["userName"] == "ada@example.org"
-    assert {item.path for item in creation.modified} == set(creation.resource)
-    assert all(item.old is None for item in creation.modified)
+    assert creation.modified == ()
     assert creation.matching[0].attribute == "externalId"
     assert (creation.cycle_id, creation.assigned_at, creation.attempt) == ("cycle-1", AT, 1)
     assert [event.event for event in events(decision)] == [EventName.FEED_ADD]
-    assert [user.status for user in users(decision)] == [UserStatus.PENDING]
+    assert users(decision) == []
 
 
 def test_done_makes_the_person_provisioned_and_linked() -> None:

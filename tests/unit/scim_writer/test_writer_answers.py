@@ -20,12 +20,16 @@ ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 FIVE = {Result.DONE, Result.ADOPTED, Result.RETRY_LATER, Result.FAILED, Result.STOP}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 700) | st.text(max_size=8) | st.floats(),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["schemas", "status", "scimType", "serviceErrorCode", "Resources", "totalResults", "id", "detail"])
-        | st.text(max_size=5),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["schemas", "status", "scimType", "serviceErrorCode", "Resources", "totalResults", "id", "detail"]
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
     ),
 )
 BODIES = st.binary(max_size=60) | JSON.map(orjson.dumps) | st.just(b"<html>no</html>")

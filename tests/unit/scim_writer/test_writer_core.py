@@ -15,7 +15,7 @@ from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 from tests.support.builders_scim_writer import WORK_EMAIL, a_command, a_disable, a_resource, an_update
 from tests.support.messages import NOON
-from tests.support.scim_model import LIST, Fault, ModelTarget
+from tests.support.builders_scim_writer_target import LIST, Fault, ModelTarget
 
 JOB = "job"
 
@@ -37,7 +37,9 @@ def follow(work: Work, *replies: Reply, profile: Profile | None = None) -> tuple
 
 
 def found(*accounts: dict[str, Any]) -> Reply:
-    return Reply(status=200, body=orjson.dumps({"schemas": [LIST], "totalResults": len(accounts), "Resources": accounts}))
+    return Reply(
+        status=200, body=orjson.dumps({"schemas": [LIST], "totalResults": len(accounts), "Resources": accounts})
+    )
 
 
 def account(target_id: str, **values: Any) -> dict[str, Any]:
@@ -180,11 +182,11 @@ def test_a_404_is_confirmed_before_the_account_is_linked_anew_or_created_anew() 
 
 def test_an_element_that_is_not_there_is_read_and_then_added() -> None:
     command = an_update(JOB, "ann", 2, old={}, **{WORK_EMAIL: "new@contoso.example"})
-    no_target = status(
-        400, schemas=["urn:ietf:params:scim:api:messages:2.0:Error"], status="400", scimType="noTarget"
-    )
+    no_target = status(400, schemas=["urn:ietf:params:scim:api:messages:2.0:Error"], status="400", scimType="noTarget")
     whole = {**account("7"), **{"emails": []}}
-    finish, sent = follow(Work(command=command, target_id="7"), no_target, Reply(status=200, body=orjson.dumps(whole)), OK)
+    finish, sent = follow(
+        Work(command=command, target_id="7"), no_target, Reply(status=200, body=orjson.dumps(whole)), OK
+    )
     assert kinds(sent) == [Kind.PATCH, Kind.READ, Kind.PATCH]
     added = next(item for item in orjson.loads(sent[2].body or b"")["Operations"] if item["path"] == "emails")
     assert added == {"op": "add", "path": "emails", "value": [{"type": "work", "value": "new@contoso.example"}]}
@@ -231,7 +233,9 @@ def test_a_delete_is_a_disable_where_the_target_cannot_delete() -> None:
 
 
 def test_an_update_that_changes_nothing_reads_what_is_there() -> None:
-    command = a_command(JOB, "ann", 2, operation=Operation.UPDATE, modified=(), resource={"externalId": "ann", "active": True})
+    command = a_command(
+        JOB, "ann", 2, operation=Operation.UPDATE, modified=(), resource={"externalId": "ann", "active": True}
+    )
     finish, sent = follow(Work(command=command, target_id="7"), Reply(status=200, body=orjson.dumps(account("7"))))
     assert (kinds(sent), finish.result) == ([Kind.READ], Result.DONE)
     finish, sent = follow(Work(command=command, target_id="7"), status(404), EMPTY, status(201, id="9"))
@@ -281,9 +285,7 @@ def test_whatever_the_target_does_there_is_one_account_with_the_newest_values(
             if finish is None:  # the process died: whoever takes the row over knows that something may have happened
                 work = Work(command=command, ambiguous=True, target_id=work.target_id, written=work.written)
                 continue
-            work = Work(
-                command=command, ambiguous=finish.ambiguous, target_id=finish.target_id, written=finish.written
-            )
+            work = Work(command=command, ambiguous=finish.ambiguous, target_id=finish.target_id, written=finish.written)
             if finish.result not in (Result.RETRY_LATER, Result.STOP):
                 break
         if finish is not None and finish.result in (Result.DONE, Result.ADOPTED) and heard:

@@ -38,9 +38,7 @@ def sent_at(rate: float, seconds: float, lateness: list[float]) -> list[float]:
 
 
 @given(st.floats(1, 2000), st.lists(st.floats(0, 0.002), min_size=1, max_size=20), st.booleans())
-def test_the_rate_is_used_to_95_per_cent_and_never_exceeded(
-    rate: float, lateness: list[float], stalls: bool
-) -> None:
+def test_the_rate_is_used_to_95_per_cent_and_never_exceeded(rate: float, lateness: list[float], stalls: bool) -> None:
     if stalls and rate >= 20:
         lateness = [*[0.0] * 100, 0.15, *lateness]  # a busy machine: caught up afterwards
     seconds = 200 / rate + 1

@@ -82,7 +82,11 @@ def test_a_path_that_cannot_be_understood_names_no_value(path: str) -> None:
 
 
 def test_paths_that_contradict_each_other_are_refused() -> None:
-    for flat in ({"name": "x", "name.givenName": "y"}, {"name.givenName": "y", "name": "x"}, {"emails": "x", WORK_EMAIL: "y"}):
+    for flat in (
+        {"name": "x", "name.givenName": "y"},
+        {"name.givenName": "y", "name": "x"},
+        {"emails": "x", WORK_EMAIL: "y"},
+    ):
         with pytest.raises(ValueError, match="correct the mapping"):
             nested(flat)
 
@@ -107,7 +111,11 @@ def test_names_compare_without_case_and_booleans_may_be_text() -> None:
 def test_a_missing_element_is_added_whole_and_once() -> None:
     found = operations({LOCALITY: "Utrecht", STREET: "Oudegracht"}, RFC7644, {})
     assert found == [
-        {"op": "add", "path": "addresses", "value": [{"type": "work", "locality": "Utrecht", "streetAddress": "Oudegracht"}]}
+        {
+            "op": "add",
+            "path": "addresses",
+            "value": [{"type": "work", "locality": "Utrecht", "streetAddress": "Oudegracht"}],
+        }
     ]
 
 

@@ -43,7 +43,10 @@ class ModelTarget:
         """Put an account there; returns its id."""
         self._number += 1
         target_id = str(self._number)
-        self.accounts[target_id] = {**normalise_user(resource_with_schemas(resource), required=frozenset()), "id": target_id}
+        self.accounts[target_id] = {
+            **normalise_user(resource_with_schemas(resource), required=frozenset()),
+            "id": target_id,
+        }
         return target_id
 
     def erase(self) -> None:

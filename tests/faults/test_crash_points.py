@@ -1,0 +1,132 @@
+"""Each crash point of the code, once: the process ends there by SIGKILL in the middle of traffic, and every guarantee still holds."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cli.demo.evidence import database
+from shared.contracts.topics import ALLOCATOR, CONSOLE, DIFF, NOTIFIER, WATCHER, WRITER
+from shared.runtime.crashpoints import CRASH_POINTS
+from tests.support.eventually import eventually
+from tests.support.systems import PATIENCE_SECONDS, LiveSystem, definition_for
+from tests.support.traffic import come_to_rest, contradictions, joiners_a_change_and_a_leaver, provisioned, title_of
+
+pytestmark = pytest.mark.timeout(180)
+
+WHERE = {
+    "consume": (DIFF, ALLOCATOR, WRITER),
+    "relay": (DIFF, ALLOCATOR, WRITER),
+    "watcher": (WATCHER,),
+    "writer": (WRITER,),
+}
+"""The services that pass the points of a name when the directory changes; those that need something else have tests of their own."""
+OTHER = {"diff", "notifier", "console"}
+
+ON_A_CHANGE = sorted(point for point in CRASH_POINTS if point.partition(".")[0] in WHERE)
+MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."))
+
+
+def test_every_crash_point_of_the_code_has_a_test() -> None:
+    assert {point.partition(".")[0] for point in CRASH_POINTS} <= WHERE.keys() | OTHER
+    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "console.before_commit"}
+    assert tested == CRASH_POINTS
+
+
+@pytest.mark.parametrize("point", ON_A_CHANGE)
+async def test_i1_i2_i3_i5_i6_i7_i8_hold_after_sigkill_at(point: str, live: LiveSystem) -> None:
+    services = WHERE[point.partition(".")[0]]
+    await asyncio.gather(*(live.supervisor.stop(service) for service in services))
+    await joiners_a_change_and_a_leaver(live)
+    files = [await live.start_armed(service, point) for service in services]
+    await asyncio.gather(*(live.crashed(service, file) for service, file in zip(services, files, strict=True)))
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def test_i1_i6_a_retry_that_crashes_before_its_commit_is_made_again(live: LiveSystem) -> None:
+    (victim,) = (await provisioned(live))[-1:]
+    await reject(live, victim)
+    await live.simulated.change(title_of(victim))
+    await eventually(lambda: failed_attempts(live, victim), within=PATIENCE_SECONDS, every=0.05)
+    await live.supervisor.stop(DIFF)
+    file = await live.start_armed(DIFF, "diff.retry.before_commit")
+    await live.crashed(DIFF, file)
+    await live.simulated.linkedin("DELETE", "/faults")
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+@pytest.mark.parametrize("point", MAILING)
+async def test_i6_at_most_one_mail_after_sigkill_at(point: str, live: LiveSystem) -> None:
+    victim = (await provisioned(live))[-2 - MAILING.index(point)]
+    await live.supervisor.stop(NOTIFIER)
+    await reject(live, victim)
+    await live.simulated.change(title_of(victim))
+    file = await live.start_armed(NOTIFIER, point)
+    await live.crashed(NOTIFIER, file)
+    await eventually(lambda: uncertain_mails(live, victim), within=PATIENCE_SECONDS, every=0.05)
+    # The same failure comes again and again; none of the attempts is mailed anew.
+    before = await failed_attempts(live, victim)
+
+    async def failed_again() -> bool:
+        return await failed_attempts(live, victim) > before
+
+    await eventually(failed_again, within=PATIENCE_SECONDS, every=0.05)
+    await live.simulated.linkedin("DELETE", "/faults")
+    evidence = await come_to_rest(live)
+    assert contradictions(evidence) == {}
+    arrived = sum(victim in (mail["text"] or "") for mail in evidence.mails)
+    assert arrived == (0 if point == "notifier.before_send" else 1)
+
+
+async def test_a_job_whose_console_crashed_before_its_commit_is_made_once_by_the_repeated_request(
+    live: LiveSystem,
+) -> None:
+    await live.supervisor.stop(CONSOLE)
+    file = await live.start_armed(CONSOLE, "console.before_commit")
+    await live.everything_ready()
+    definition = definition_for(live.stage, await live.simulated.graph("GET", "/config"), name="Made once")
+    with pytest.raises(aiohttp.ClientError):
+        await post_job(live, definition)
+    await live.crashed(CONSOLE, file)
+    await live.everything_ready()
+    first, again = await post_job(live, definition), await post_job(live, definition)
+    assert (first[0], again[0]) == (201, 200)
+    assert first[1] == again[1]
+    jobs = (await live.stage.console.get("/jobs"))["value"]
+    assert [job["id"] for job in jobs if job["displayName"] == "Made once"] == [first[1]]
+    await live.stage.console.request("DELETE", f"/jobs/{first[1]}")
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def post_job(live: LiveSystem, definition: dict[str, Any]) -> tuple[int, str]:
+    """Status and job id of a request with the same Idempotency-Key each time."""
+    headers = {"Authorization": f"Bearer {live.stage.system.token}", "Idempotency-Key": "made-once"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(f"{live.stage.system.console_url}/api/v1/jobs", json=definition) as response,
+    ):
+        return response.status, (await response.json())["id"]
+
+
+async def reject(live: LiveSystem, user: str) -> None:
+    fault = {"kind": "reject", "externalIds": [user], "status": 400, "scimType": "invalidValue", "detail": "refused"}
+    await live.simulated.linkedin("POST", "/faults", fault)
+
+
+async def failed_attempts(live: LiveSystem, user: str) -> int:
+    async with database(live.stage.system.servers) as connection:
+        attempts = await connection.fetchval(
+            "SELECT attempts FROM diff.person WHERE job_id = $1 AND object_id = $2", live.job_id, user
+        )
+    return attempts or 0
+
+
+async def uncertain_mails(live: LiveSystem, user: str) -> int:
+    async with database(live.stage.system.servers) as connection:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM notifier.mail WHERE job_id = $1 AND state = 'uncertain' AND content::text LIKE $2",
+            live.job_id,
+            f"%{user}%",
+        )
+    return count

@@ -1,0 +1,129 @@
+"""I4: commands that come twice, swapped, or while an older one is under way."""
+
+import asyncio
+
+from shared.contracts.outcomes import Result
+from tests.support.builders_scim_writer import a_bench, a_command, an_update, executing, query
+from tests.support.eventually import eventually
+
+
+async def test_a_repeated_command_is_stored_once_and_an_older_one_is_superseded(database_url: str) -> None:
+    async with a_bench(database_url) as bench:
+        newer = a_command(bench.job_id, "ann", 2, values={"title": "Director"})
+        await bench.take(newer)
+        await bench.take(newer)
+        assert await bench.outcomes() == []
+        await bench.take(a_command(bench.job_id, "ann", 1))
+        outcomes = await bench.outcomes()
+        assert [(item.generation, item.result) for item in outcomes] == [(1, Result.SUPERSEDED)]
+        async with executing(bench):
+            await eventually(lambda: [account["title"] for account in bench.accounts()] == ["Director"])
+        await bench.take(newer)
+        await bench.take(a_command(bench.job_id, "ann", 1))
+        assert await bench.states() == {"ann": "settled"}, "what is finished is not taken again"
+        assert bench.requests["POST"] == 1
+
+
+async def test_generations_of_one_batch_are_folded_and_each_gets_its_outcome(database_url: str) -> None:
+    async with a_bench(database_url) as bench:
+        await bench.take(*(a_command(bench.job_id, "ann", generation) for generation in (2, 1, 3)))
+        await bench.take(
+            a_command(bench.job_id, "ann", 4, values={"title": "Director"}), a_command(bench.job_id, "bob")
+        )
+        async with executing(bench):
+            await eventually(lambda: len(bench.accounts()) == 2)
+
+            async def settled() -> bool:
+                return set((await bench.states()).values()) == {"settled"}
+
+            await eventually(settled)
+        ended = [(item.object_id, item.generation, item.result) for item in await bench.outcomes()]
+        assert sorted(ended) == [
+            ("ann", 1, Result.SUPERSEDED),
+            ("ann", 2, Result.SUPERSEDED),
+            ("ann", 3, Result.SUPERSEDED),
+            ("ann", 4, Result.DONE),
+            ("bob", 1, Result.DONE),
+        ]
+        async with bench.frame.connection() as connection:
+            ids = await connection.fetch("SELECT headers::jsonb ->> 'ce_id' AS id FROM outbox")
+        assert len({row["id"] for row in ids}) == 5
+
+
+async def test_what_arrives_while_an_older_one_is_in_flight_is_executed_after_it(database_url: str) -> None:
+    async with a_bench(database_url) as bench, executing(bench):
+        stall = bench.fault("stall", seconds=0.3, when="after", method="POST")
+        await bench.take(a_command(bench.job_id, "ann", 1))
+        await eventually(lambda: bench.requests["GET"] == 1 and len(bench.accounts()) == 1)
+        await bench.take(an_update(bench.job_id, "ann", 2, old={"title": "Engineer"}, title="Director"))
+        await bench.take(an_update(bench.job_id, "ann", 3, old={"title": "Engineer"}, title="President"))
+        assert [(item.generation, item.result) for item in await bench.outcomes()] == [(2, Result.SUPERSEDED)]
+        assert bench.requests["PATCH"] == 0, "never two requests for one user at once"
+        bench.target.scim.faults.remove(stall)
+        await eventually(lambda: bench.accounts()[0].get("title") == "President")
+
+        async def all_three() -> bool:
+            return len(await bench.outcomes()) == 3
+
+        await eventually(all_three)
+        assert [(item.generation, item.result) for item in await bench.outcomes()] == [
+            (2, Result.SUPERSEDED),
+            (1, Result.DONE),
+            (3, Result.DONE),
+        ]
+        assert (bench.requests["POST"], bench.requests["PATCH"]) == (1, 1)
+
+
+async def test_a_value_that_went_back_while_its_change_was_under_way_goes_back_at_the_target(database_url: str) -> None:
+    async with a_bench(database_url) as bench, executing(bench):
+        await bench.take(a_command(bench.job_id, "ann", 1))
+        await eventually(bench.outcomes)
+        stall = bench.fault("stall", seconds=0.3, when="after", method="PATCH")
+        await bench.take(an_update(bench.job_id, "ann", 2, old={"title": "Engineer"}, title="Director"))
+        await eventually(lambda: bench.accounts()[0]["title"] == "Director")
+        # Worked out against what is confirmed, which is still Engineer: nothing is modified.
+        await bench.take(an_update(bench.job_id, "ann", 3, old={}))
+        bench.target.scim.faults.remove(stall)
+        await eventually(lambda: bench.accounts()[0]["title"] == "Engineer")
+
+
+async def test_a_command_starts_within_milliseconds_also_when_another_process_stored_it(database_url: str) -> None:
+    async with a_bench(database_url) as bench, executing(bench):
+        await bench.take(a_command(bench.job_id, "first"))
+        await eventually(lambda: len(bench.accounts()) == 1)
+        took = []
+        for number in range(5):
+            began = asyncio.get_running_loop().time()
+            await bench.take(a_command(bench.job_id, f"user-{number}"))
+            await eventually(lambda wanted=number + 2: len(bench.accounts()) == wanted, every=0.002)
+            took.append(asyncio.get_running_loop().time() - began)
+        assert min(took) < 0.2, "told by PostgreSQL, not found by the poll"
+
+
+async def test_two_processes_that_store_the_same_user_at_once_lose_nothing(database_url: str) -> None:
+    async with a_bench(database_url) as bench:
+        await asyncio.gather(
+            *(bench.take(a_command(bench.job_id, "ann", generation)) for generation in (1, 2, 3)),
+            return_exceptions=True,
+        )
+        for generation in (1, 2, 3):  # a batch that was refused because of the others is handled again
+            await bench.take(a_command(bench.job_id, "ann", generation))
+        rows = await query(database_url, "SELECT generation, state FROM work")
+        assert [(row["generation"], row["state"]) for row in rows] == [(3, "ready")]
+        assert {(item.generation, item.result) for item in await bench.outcomes()} == {
+            (1, Result.SUPERSEDED),
+            (2, Result.SUPERSEDED),
+        }
+
+
+async def test_work_of_a_deleted_job_is_forgotten(database_url: str) -> None:
+    async with a_bench(database_url) as bench:
+        await bench.take(a_command(bench.job_id, "ann"))
+        await bench.save_job(deleted=True)
+        async with executing(bench):
+
+            async def gone() -> bool:
+                return not await bench.states()
+
+            await eventually(gone)
+        assert sum(bench.requests.values()) == 0
