@@ -74,12 +74,13 @@ class Licensed:
 class Reservation:
     """The newest ticket with which a command went out: a license reserved at once is told by the command alone."""
 
+    generation: int
     ticket: int
 
     @property
-    def order(self) -> tuple[int]:
-        """Return the ticket; tickets of a pool rise."""
-        return (self.ticket,)
+    def order(self) -> tuple[int, int]:
+        """Return the ticket, tickets of a pool rise; of the commands with one ticket the first is kept."""
+        return (self.ticket, -self.generation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def with_command(person: Person, message: Command) -> Person:
     license_ = message.license
     if license_.ticket is None or license_.decision not in _HELD:
         return person
-    newest = _newer(person.reserved, Reservation(ticket=license_.ticket))
+    newest = _newer(person.reserved, Reservation(generation=message.generation, ticket=license_.ticket))
     return person if newest is person.reserved else person.joined(reserved=newest)
 
 
@@ -262,12 +263,13 @@ def license_of(person: Person) -> tuple[LicenseState, int] | None:
         or fact.ticket < reserved.ticket
         or (fact.ticket == reserved.ticket and fact.state == LicenseState.WAITING)
     ):
-        state, ticket = LicenseState.RESERVED, reserved.ticket
+        state, ticket, since = LicenseState.RESERVED, reserved.ticket, reserved.generation
     elif fact is not None:
-        state, ticket = LicenseState(fact.state), fact.ticket
+        state, ticket, since = LicenseState(fact.state), fact.ticket, fact.generation
     else:
         return None
-    if state is LicenseState.RESERVED and written is not None and written.result in _SUCCESSES and written.active:
+    success = written is not None and written.result in _SUCCESSES and written.active and written.generation >= since
+    if state is LicenseState.RESERVED and success:
         return LicenseState.GRANTED, ticket
     return state, ticket
 

@@ -83,7 +83,7 @@ def person_of(facets: str) -> Person:
         )
         if license_
         else None,
-        reserved=Reservation(ticket=reserved[0]) if reserved else None,
+        reserved=Reservation(generation=reserved[0], ticket=reserved[1]) if reserved else None,
         written=Written(
             generation=written[0],
             result=written[1],
@@ -115,7 +115,7 @@ def facets_of(person: Person) -> str:
     if li := person.license:
         kept["license"] = (li.sequence, li.generation, li.state, li.ticket, li.reason, li.at)
     if r := person.reserved:
-        kept["reserved"] = (r.ticket,)
+        kept["reserved"] = (r.generation, r.ticket)
     if o := person.written:
         ended = (o.generation, o.result, o.sequence, o.at, o.operation, o.active, o.reason, o.code)
         kept["written"] = (*ended, o.attempt, o.retry_at)

@@ -99,8 +99,8 @@ def seal(letter: Letter, *, sender: str, recipient: Address, message_id: str, at
 
 
 def _shown(cause: Cause, job_id: str, kind: Kind, console_url: str) -> dict[str, Any]:
-    query = f"?result=failed&code={quote(cause.code, safe='')}" if kind is Kind.USERS else ""
-    link = f"{console_url.rstrip('/')}/jobs/{quote(job_id, safe='')}/log{query}" if console_url else ""
+    query = "?status=failed" if kind is Kind.USERS else ""
+    link = f"{console_url.rstrip('/')}/jobs/{quote(job_id, safe='')}{query}" if console_url else ""
     return {
         "code": cause.code,
         "count": cause.count,

@@ -35,6 +35,8 @@ _log = logger(__name__)
 EXIT_CONFIG = 78
 FORGET_EVERY_SECONDS = 300.0
 LONGEST_RESTART_WAIT_SECONDS = 10.0
+RECOVERED_AFTER_SECONDS = 3.0
+"""A loop that fell and was started again counts as recovered once it has run for so long: what it needs refuses sooner, or is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,7 @@ async def _keep_running(frame: Frame, item: Background) -> None:
     wait = 0.5
     while not frame.stopping.is_set():
         began = asyncio.get_running_loop().time()
+        recovering = asyncio.get_running_loop().call_later(RECOVERED_AFTER_SECONDS, frame.health.arrived, item.name)
         try:
             await item.run(frame)
         except StartRefusedError as refusal:
@@ -184,6 +187,8 @@ async def _keep_running(frame: Frame, item: Background) -> None:
         else:
             frame.health.arrived(item.name)
             wait = 0.5
+        finally:
+            recovering.cancel()
         if asyncio.get_running_loop().time() - began > 60:
             wait = 0.5
         await frame.pause(wait)

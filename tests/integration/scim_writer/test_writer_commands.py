@@ -2,9 +2,14 @@
 
 import asyncio
 
+import pytest
+
+from services.scim_writer.handlers import take_commands
 from shared.contracts.outcomes import Result
+from shared.runtime.errors import WaitError
 from tests.support.builders_scim_writer import a_bench, a_command, an_update, executing, query
 from tests.support.eventually import eventually
+from tests.support.messages import received
 
 
 async def test_a_repeated_command_is_stored_once_and_an_older_one_is_superseded(database_url: str) -> None:
@@ -102,18 +107,21 @@ async def test_a_command_starts_within_milliseconds_also_when_another_process_st
 
 async def test_two_processes_that_store_the_same_user_at_once_lose_nothing(database_url: str) -> None:
     async with a_bench(database_url) as bench:
-        await asyncio.gather(
-            *(bench.take(a_command(bench.job_id, "ann", generation)) for generation in (1, 2, 3)),
-            return_exceptions=True,
-        )
-        for generation in (1, 2, 3):  # a batch that was refused because of the others is handled again
-            await bench.take(a_command(bench.job_id, "ann", generation))
+        newer = a_command(bench.job_id, "ann", 2)
+        async with bench.frame.transaction() as tx:
+            await take_commands(tx, [received(a_command(bench.job_id, "ann", 1))])
+            other = asyncio.create_task(bench.take(newer))
+
+            async def waits_for_us() -> bool:
+                return bool(await query(database_url, "SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+            await eventually(waits_for_us)
+        with pytest.raises(WaitError):  # so the frame handles the batch again
+            await other
+        await bench.take(newer)
         rows = await query(database_url, "SELECT generation, state FROM work")
-        assert [(row["generation"], row["state"]) for row in rows] == [(3, "ready")]
-        assert {(item.generation, item.result) for item in await bench.outcomes()} == {
-            (1, Result.SUPERSEDED),
-            (2, Result.SUPERSEDED),
-        }
+        assert [(row["generation"], row["state"]) for row in rows] == [(2, "ready")]
+        assert [(item.generation, item.result) for item in await bench.outcomes()] == [(1, Result.SUPERSEDED)]
 
 
 async def test_work_of_a_deleted_job_is_forgotten(database_url: str) -> None:
@@ -127,3 +135,16 @@ async def test_work_of_a_deleted_job_is_forgotten(database_url: str) -> None:
 
             await eventually(gone)
         assert sum(bench.requests.values()) == 0
+
+
+async def test_a_newer_command_does_not_wait_for_the_retry_of_an_older_one(database_url: str) -> None:
+    async with a_bench(database_url, scim_writer_first_retry_seconds=60) as bench, executing(bench):
+        bench.fault("status", status=500, times=1, method="POST")
+        await bench.take(a_command(bench.job_id, "ann", 1))
+
+        async def put_back() -> bool:
+            return bench.requests["POST"] == 1 and await bench.states() == {"ann": "ready"}
+
+        await eventually(put_back)
+        await bench.take(a_command(bench.job_id, "ann", 2))
+        await eventually(lambda: len(bench.accounts()) == 1)

@@ -165,7 +165,7 @@ def test_success_grants_what_was_reserved(result: Result, operation: Operation) 
     assert state(decision) is State.GRANTED
     assert decision.pool == FULL
     assert decision.move is not None
-    assert decision.move.announced
+    assert not decision.move.announced
 
 
 def test_a_done_create_of_an_older_generation_still_grants() -> None:

@@ -70,7 +70,7 @@ def test_a_mail_says_what_happened_to_whom_and_what_to_do() -> None:
         text = part(message, kind)
         for expected in ("37", "Conflict", "409", "refused", "Clear it there.", "id-1", "id-2", "the first 2 of 37"):
             assert expected in text
-        link = "https://console.example/jobs/job-1/log?result=failed&code=Conflict"
+        link = "https://console.example/jobs/job-1?status=failed"
         assert link.replace("&", "&amp;" if kind == "html" else "&") in text
 
 

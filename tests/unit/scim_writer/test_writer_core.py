@@ -14,8 +14,8 @@ from shared.contracts.changes import Command, Operation
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 from tests.support.builders_scim_writer import WORK_EMAIL, a_command, a_disable, a_resource, an_update
-from tests.support.messages import NOON
 from tests.support.builders_scim_writer_target import LIST, Fault, ModelTarget
+from tests.support.messages import NOON
 
 JOB = "job"
 
@@ -183,7 +183,7 @@ def test_a_404_is_confirmed_before_the_account_is_linked_anew_or_created_anew() 
 def test_an_element_that_is_not_there_is_read_and_then_added() -> None:
     command = an_update(JOB, "ann", 2, old={}, **{WORK_EMAIL: "new@contoso.example"})
     no_target = status(400, schemas=["urn:ietf:params:scim:api:messages:2.0:Error"], status="400", scimType="noTarget")
-    whole = {**account("7"), **{"emails": []}}
+    whole = {**account("7"), "emails": []}
     finish, sent = follow(
         Work(command=command, target_id="7"), no_target, Reply(status=200, body=orjson.dumps(whole)), OK
     )

@@ -21,8 +21,8 @@ def test_each_generation_ends_once_and_the_newest_is_executed(batches: list[list
         else:
             stored = Stored(state=State.READY, generation=stored.next_generation)
 
-    for batch in batches:
-        batch = [generation for generation in batch if generation not in arrived]  # the inbox passes repeats over
+    for generations in batches:
+        batch = [generation for generation in generations if generation not in arrived]  # the inbox passes repeats over
         arrived |= set(batch)
         decision = decide(stored, batch * 2)
         ended.extend(decision.superseded)
