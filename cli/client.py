@@ -56,14 +56,10 @@ class Client:
     async def only_job(self, job: str | None) -> str:
         """Return the id of ``job`` (an id, or the start of one, or a display name), or of the only job there is."""
         jobs = (await self.get("/jobs"))["value"]
-        found = [
-            item
-            for item in jobs
-            if job is None or item["id"].startswith(job) or item["definition"]["displayName"] == job
-        ]
+        found = [item for item in jobs if job is None or item["id"].startswith(job) or item["displayName"] == job]
         if len(found) == 1:
             return str(found[0]["id"])
-        known = ", ".join(f"{item['id']} ({item['definition']['displayName']})" for item in jobs) or "none"
+        known = ", ".join(f"{item['id']} ({item['displayName']})" for item in jobs) or "none"
         if not found:
             raise CommandFailedError(f"There is no such job. Known jobs: {known}.")
         raise CommandFailedError(f"Say which job you mean with --job. Known jobs: {known}.")

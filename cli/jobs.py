@@ -30,9 +30,9 @@ async def list_jobs(client: Client, as_json: bool) -> None:
         [
             (
                 job["id"],
-                job["definition"]["displayName"],
+                job["displayName"],
                 job["status"]["state"],
-                job["definition"]["target"]["tenantUrl"],
+                job["target"]["tenantUrl"],
             )
             for job in value
         ],
@@ -70,12 +70,11 @@ async def show(client: Client, job: str | None, as_json: bool) -> None:
     if as_json:
         print_json(value)
         return
-    definition = value["definition"]
-    rows = [("id", value["id"]), ("display name", definition["displayName"]), ("template", definition["template"])]
-    rows += [("status", value["status"]["state"]), ("Tenant URL", definition["target"]["tenantUrl"])]
+    rows = [("id", value["id"]), ("display name", value["displayName"]), ("template", value["template"])]
+    rows += [("status", value["status"]["state"]), ("Tenant URL", value["target"]["tenantUrl"])]
     rows += [
-        ("interval", definition["settings"]["interval"]),
-        ("Notification Email", definition["notifications"]["email"]),
+        ("interval", value["settings"]["interval"]),
+        ("Notification Email", value["notifications"]["email"]),
     ]
     for name, secret in value["secrets"].items():
         rows.append((name, f"saved, fingerprint {secret['fingerprint']}" if secret["set"] else "not set"))

@@ -13,7 +13,7 @@ from cli.output import print_json, print_table
 @click.option(
     "--action", type=click.Choice(["create", "update", "disable", "delete", "other"]), help="Only this action."
 )
-@click.option("--top", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many, the newest first.")
+@click.option("--top", type=click.IntRange(1, 500), default=50, show_default=True, help="How many, the newest first.")
 @json_option
 @with_console
 async def logs(

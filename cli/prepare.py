@@ -31,11 +31,14 @@ def migrate(services: tuple[str, ...]) -> None:
 @click.option("--replication-factor", type=click.IntRange(1, 9), default=1, show_default=True)
 def topics(replication_factor: int) -> None:
     """Create the missing topics. What is there already is left alone."""
+    import logging
+
     from aiokafka.errors import KafkaError
 
     from deploy.topics import create_topics
     from shared.runtime.settings import Settings
 
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it would print is said below, in words
     try:
         created = asyncio.run(create_topics(Settings.from_environment(), replication_factor))
     except (KafkaError, OSError) as error:

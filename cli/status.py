@@ -45,7 +45,7 @@ def view(job: dict[str, Any]) -> Any:
     from rich.text import Text
 
     state = job["status"]
-    head = Text.assemble((job["definition"]["displayName"], "bold"), f"  {state['state']}")
+    head = Text.assemble((job["displayName"], "bold"), f"  {state['state']}")
     counts = Table.grid(padding=(0, 2))
     for name, count in state["counts"].items():
         counts.add_row(name, f"{count:>7,}")

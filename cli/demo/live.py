@@ -30,7 +30,7 @@ async def changes_at_rest(stage: Stage) -> None:
 
 
 async def _measured(stage: Stage, object_id: str, *mutations: dict[str, Any]) -> None:
-    seen = max((write["seq"] for write in await stage.simulated.writes()), default=0)
+    seen = await stage.simulated.last_write()
     # Otherwise each change would come right after a poll, because it follows the end of the one before.
     await asyncio.sleep(stage.chance.uniform(0, INTERVAL_SECONDS))
     changed = await stage.simulated.change(*mutations)
@@ -138,7 +138,7 @@ async def rejected_users(stage: Stage) -> None:
 async def nothing_changes(stage: Stage) -> None:
     """Further cycles without changes write nothing to the target."""
     stage.narrator.step("Incremental cycles without changes")
-    seen = max((write["seq"] for write in await stage.simulated.writes()), default=0)
+    seen = await stage.simulated.last_write()
     before = await _listings(stage)
 
     async def passed() -> bool:

@@ -149,7 +149,7 @@ async def initial_cycle(stage: Stage, entitled_count: int) -> None:
     stage.narrator.step("Provisioning Status: On. The initial cycle")
     before = await stage.simulated.state()
     wanted = min(entitled_count, stage.options.seats)
-    first_write = max((write["seq"] for write in await stage.simulated.writes()), default=0)
+    first_write = await stage.simulated.last_write()
     began = time.time()
     await stage.console.post(f"/jobs/{stage.notes.job_id}/restart")
     await stage.console.post(f"/jobs/{stage.notes.job_id}/start")

@@ -15,6 +15,7 @@ class Simulated:
     def __init__(self, session: aiohttp.ClientSession, simulators: Simulators) -> None:
         self._session = session
         self.simulators = simulators
+        self._last_write = 0
 
     async def _call(self, method: str, url: str, body: Any = None) -> Any:
         data = None if body is None else orjson.dumps(body)
@@ -57,6 +58,12 @@ class Simulated:
     async def accounts(self) -> dict[str, dict[str, Any]]:
         """Return the accounts at the target by ``externalId``."""
         return {account["externalId"]: account for account in await self.linkedin("GET", "/users")}
+
+    async def last_write(self) -> int:
+        """Return the sequence number of the newest write that the target was asked for."""
+        for write in await self.writes(self._last_write):
+            self._last_write = write["seq"]
+        return self._last_write
 
     async def writes(self, since: int = 0) -> list[dict[str, Any]]:
         """Return the writes that the target was asked for after sequence number ``since``, in order."""

@@ -89,6 +89,7 @@ class Stage:
                     "SELECT count(*) FROM scim_writer.work WHERE state IN ('ready', 'in_flight')"
                 )
                 busy += await connection.fetchval("SELECT count(*) FROM diff.person WHERE status = 'pending'")
+            # Last, because it costs the most: it asks Kafka anew each time.
             return not busy and not await consumer_lag(self.system.servers)
 
-        await self.until("all records handled", quiet, every=0.25)
+        await self.until("all records handled", quiet, every=0.3)

@@ -4,71 +4,33 @@ A plan is a generator: it yields a ``ScimRequest``, is sent the ``Verdict`` on i
 never repeats a write by itself: what is to be tried again later ends this plan, and the next one looks before it writes.
 """
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from services.scim_writer import requests, resources
-from services.scim_writer.answers import Verdict, hits
-from services.scim_writer.dialects import RFC7644, Dialect
+from services.scim_writer.answers import Verdict
 from services.scim_writer.requests import ScimRequest
-from shared.contracts.changes import Command, MatchingValue, ModifiedAttribute, Operation
-from shared.contracts.failure_codes import Code, failure
-from shared.contracts.outcomes import Failure, Result, Step, StepStatus, StepType
-
-ACTIVE = "active"
-Written = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A command, and what is known of its object from earlier work.
-
-    ``target_id`` is the account that we wrote last. ``written`` holds fingerprints of the values that we wrote, by path. ``ambiguous``:
-    an earlier write of ours may or may not have been carried out, so the account may be ours and its values unknown.
-    """
-
-    command: Command
-    ambiguous: bool = False
-    target_id: str | None = None
-    written: Written = field(default_factory=dict)
-
-    @property
-    def known_id(self) -> str | None:
-        """Return the id of the linked account: ours is newer than the one that came with the command."""
-        return self.target_id or self.command.target_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What the plan has to know of the target."""
-
-    can_delete: bool = False
-    dialect: Dialect = RFC7644
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """How a plan ended. ``target_id``, ``written`` and ``ambiguous`` are what is known of the account from now on."""
-
-    result: Result
-    reason: str
-    steps: tuple[Step, ...]
-    target_id: str | None
-    written: Written
-    ambiguous: bool
-    modified: tuple[ModifiedAttribute, ...] = ()
-    resource: dict[str, Any] | None = None
-    failure: Failure | None = None
-    wait: float | None = None
-
-
-Plan = Generator[ScimRequest, Verdict, Finish]
+from services.scim_writer.trail import (
+    ACTIVE,
+    EXPORT,
+    MATCHING,
+    Finish,
+    Plan,
+    Profile,
+    Trail,
+    Work,
+    look,
+    wanted_values,
+    with_values,
+)
+from shared.contracts.changes import ModifiedAttribute, Operation
+from shared.contracts.failure_codes import Code
+from shared.contracts.outcomes import Result, StepStatus
 
 
 def plan(work: Work, profile: Profile) -> Plan:
     """Return the plan of a command. A delete becomes a disable where the target cannot delete."""
-    trail = _Trail(work, profile)
+    trail = Trail(work, profile)
     match work.command.operation:
         case Operation.CREATE:
             return _create(trail)
@@ -82,110 +44,13 @@ def plan(work: Work, profile: Profile) -> Plan:
             return _nothing(trail)
 
 
-class _Trail:
-    """What a plan has learned so far."""
-
-    def __init__(self, work: Work, profile: Profile) -> None:
-        self.command = work.command
-        self.work = work
-        self.profile = profile
-        self.ambiguous = work.ambiguous
-        self.target_id = work.known_id
-        self.steps: list[Step] = []
-
-    def note(
-        self, step: tuple[StepType, str], status: StepStatus, description: str, verdict: Verdict | None = None
-    ) -> None:
-        """Add a step to the explanation."""
-        kind, name = step
-        duration = verdict.duration_ms if verdict is not None else None
-        self.steps.append(Step(name=name, type=kind, status=status, description=description, duration_ms=duration))
-
-    def end(self, problem: Verdict) -> Finish:
-        """End without success: the verdict says how. A write without a clear answer leaves the account ambiguous."""
-        self.ambiguous = self.ambiguous or problem.maybe_done
-        code = problem.code or Code.INTERNAL_ERROR
-        return Finish(
-            result=problem.outcome,
-            reason=problem.message,
-            steps=tuple(self.steps),
-            target_id=self.work.target_id,
-            written=self.work.written,
-            ambiguous=self.ambiguous,
-            modified=self.command.modified,
-            failure=failure(code, problem.message, http_status=problem.status),
-            wait=problem.wait,
-        )
-
-    def written_whole(self, target_id: str, result: Result, reason: str, **more: Any) -> Finish:
-        """End well: every attribute of the command's resource is now at the target as wanted."""
-        return Finish(
-            result=result,
-            reason=reason,
-            steps=tuple(self.steps),
-            target_id=target_id,
-            written=resources.fingerprints(_wanted(self)),
-            ambiguous=False,
-            resource=_with_values(self.command.resource),
-            **more,
-        )
-
-    def done(self, reason: str, **more: Any) -> Finish:
-        """End well with nothing more known of the account than before, but for what ``more`` says."""
-        known: dict[str, Any] = {
-            "target_id": self.target_id,
-            "written": self.work.written,
-            "ambiguous": self.ambiguous,
-            **more,
-        }
-        return Finish(result=Result.DONE, reason=reason, steps=tuple(self.steps), **known)
-
-
-MATCHING = (StepType.MATCHING, "Find the account at the target")
-EXPORT = (StepType.EXPORT, "Write the account at the target")
-
-
-def _nothing(trail: _Trail) -> Plan:
+def _nothing(trail: Trail) -> Plan:
     yield from ()
     return trail.done("Nothing was to be written.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    account: dict[str, Any] | None = None
-    problem: Verdict | None = None
-
-
-def _look(trail: _Trail) -> Generator[ScimRequest, Verdict, _Found]:
-    matching = trail.command.matching or _external_id(trail.command)
-    if not matching:
-        message = "The change carries no matching value, so the account cannot be looked for."
-        trail.note(MATCHING, StepStatus.FAILURE, message)
-        return _Found(problem=Verdict(outcome=Result.FAILED, code=Code.MISSING_VALUES, message=message))
-    for value in matching:
-        verdict = yield requests.look(value)
-        if verdict.outcome is not Result.DONE:
-            trail.note(MATCHING, StepStatus.FAILURE, verdict.message, verdict)
-            return _Found(problem=verdict)
-        accounts = hits(verdict.content, value)
-        if len(accounts) > 1:
-            message = f"{len(accounts)} accounts have this {value.attribute}."
-            trail.note(MATCHING, StepStatus.FAILURE, message, verdict)
-            return _Found(problem=Verdict(outcome=Result.FAILED, code=Code.DUPLICATE_TARGET_ENTRIES, message=message))
-        if accounts:
-            trail.note(MATCHING, StepStatus.SUCCESS, f"One account has this {value.attribute}.", verdict)
-            return _Found(account=accounts[0])
-        trail.note(MATCHING, StepStatus.SUCCESS, f"No account has this {value.attribute}.", verdict)
-    return _Found()
-
-
-def _external_id(command: Command) -> tuple[MatchingValue, ...]:
-    value = command.resource.get("externalId")
-    return (MatchingValue(attribute="externalId", value=value),) if isinstance(value, str) and value else ()
-
-
-def _create(trail: _Trail) -> Plan:
-    found = yield from _look(trail)
+def _create(trail: Trail) -> Plan:
+    found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)
     if found.account is not None:
@@ -193,7 +58,7 @@ def _create(trail: _Trail) -> Plan:
     return (yield from _post(trail))
 
 
-def _post(trail: _Trail) -> Plan:
+def _post(trail: Trail) -> Plan:
     verdict = yield requests.create(trail.command.resource)
     if verdict.outcome is Result.DONE:
         trail.note(EXPORT, StepStatus.SUCCESS, "The account was created.", verdict)
@@ -205,7 +70,7 @@ def _post(trail: _Trail) -> Plan:
         if verdict.outcome is Result.FAILED:
             trail.ambiguous = False  # looked for, not there, and now refused for good: nothing of ours is there
         return trail.end(verdict)
-    found = yield from _look(trail)
+    found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)
     if found.account is not None:
@@ -219,7 +84,7 @@ def _post(trail: _Trail) -> Plan:
     return trail.end(verdict)
 
 
-def _adopt(trail: _Trail, account: dict[str, Any]) -> Plan:
+def _adopt(trail: Trail, account: dict[str, Any]) -> Plan:
     """Link the account that was found, and write only what differs."""
     target_id: str = account["id"]
     ours = trail.ambiguous or target_id in (trail.work.target_id, trail.command.target_id)
@@ -228,9 +93,9 @@ def _adopt(trail: _Trail, account: dict[str, Any]) -> Plan:
     return (yield from _level(trail, account, result, reason))
 
 
-def _level(trail: _Trail, account: dict[str, Any], result: Result, reason: str) -> Plan:
+def _level(trail: Trail, account: dict[str, Any], result: Result, reason: str) -> Plan:
     target_id: str = account["id"]
-    changes = resources.differences(_wanted(trail), account)
+    changes = resources.differences(wanted_values(trail), account)
     if not changes:
         trail.note(EXPORT, StepStatus.SKIPPED, "The account already has every wanted value.")
         return trail.written_whole(target_id, result, reason)
@@ -246,14 +111,7 @@ def _level(trail: _Trail, account: dict[str, Any], result: Result, reason: str) 
     return trail.written_whole(target_id, result, reason, modified=modified)
 
 
-def _wanted(trail: _Trail) -> dict[str, Any]:
-    """Return every path that is to have (or, with None, not to have) a value at the target."""
-    cleared = {item.path: None for item in trail.command.modified if item.new is None}
-    forgotten = dict.fromkeys(trail.work.written, None)
-    return {**forgotten, **cleared, **trail.command.resource}
-
-
-def _update(trail: _Trail) -> Plan:
+def _update(trail: Trail) -> Plan:
     if trail.target_id is None:
         return (yield from _find_and_level(trail))
     changes = _changes(trail)
@@ -273,7 +131,7 @@ def _update(trail: _Trail) -> Plan:
     return trail.end(verdict)
 
 
-def _changes(trail: _Trail) -> dict[str, Any]:
+def _changes(trail: Trail) -> dict[str, Any]:
     """Return what to write: what the command says is modified, and whatever we wrote otherwise since that was worked out."""
     resource = trail.command.resource
     changes = {item.path: item.new for item in trail.command.modified}
@@ -283,7 +141,7 @@ def _changes(trail: _Trail) -> dict[str, Any]:
     return {**changes, **resource} if trail.ambiguous else changes
 
 
-def _read_and_level(trail: _Trail, target_id: str) -> Plan:
+def _read_and_level(trail: Trail, target_id: str) -> Plan:
     """Read the account, and write exactly what differs."""
     verdict = yield requests.read(target_id)
     if verdict.gone:
@@ -296,8 +154,8 @@ def _read_and_level(trail: _Trail, target_id: str) -> Plan:
     return (yield from _level(trail, account, Result.DONE, "The account was updated."))
 
 
-def _find_and_level(trail: _Trail) -> Plan:
-    found = yield from _look(trail)
+def _find_and_level(trail: Trail) -> Plan:
+    found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)
     if found.account is not None:
@@ -305,22 +163,22 @@ def _find_and_level(trail: _Trail) -> Plan:
     return (yield from _create_anew(trail))
 
 
-def _create_anew(trail: _Trail) -> Plan:
+def _create_anew(trail: Trail) -> Plan:
     if trail.command.resource.get(ACTIVE) is False:
         return _nothing_left(trail, "The account does not exist and is to be inactive: nothing was to be written.")
     return (yield from _post(trail))
 
 
-def _nothing_left(trail: _Trail, reason: str) -> Finish:
+def _nothing_left(trail: Trail, reason: str) -> Finish:
     trail.note(EXPORT, StepStatus.SKIPPED, reason)
     return trail.done(reason, target_id=None, written={}, ambiguous=False)
 
 
-def _relink(trail: _Trail, gone: Verdict) -> Plan:
+def _relink(trail: Trail, gone: Verdict) -> Plan:
     """The linked account answers 404: believe it only when the search agrees (a target that is half up also answers 404)."""
     trail.note(EXPORT, StepStatus.WARNING, f"{Code.INVALID_ANCHOR}: the linked account is gone at the target.", gone)
     lost = trail.target_id
-    found = yield from _look(trail)
+    found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)
     if found.account is None:
@@ -339,14 +197,14 @@ def _later(gone: Verdict) -> Verdict:
     )
 
 
-def _remove(trail: _Trail, *, disable: bool) -> Plan:
+def _remove(trail: Trail, *, disable: bool) -> Plan:
     """Disable, or delete where the target can: an account that is not there is a success."""
     account: dict[str, Any] | None = None
     target_id = trail.target_id
     absent = f"There is no account: nothing to {'disable' if disable else 'delete'}."
     for _ in range(2):  # once with the link that is known, and once with the one that was found instead
         if target_id is None:
-            found = yield from _look(trail)
+            found = yield from look(trail)
             if found.problem is not None:
                 return trail.end(found.problem)
             if found.account is None:
@@ -378,17 +236,17 @@ def _remove(trail: _Trail, *, disable: bool) -> Plan:
     return trail.end(_later(Verdict(outcome=Result.FAILED, status=404)))
 
 
-def _removal(trail: _Trail, target_id: str, *, disable: bool) -> ScimRequest:
+def _removal(trail: Trail, target_id: str, *, disable: bool) -> ScimRequest:
     if not disable:
         return requests.delete(target_id)
     return requests.patch(target_id, [trail.profile.dialect.operation("replace", ACTIVE, False)])
 
 
-def _disabled(trail: _Trail, reason: str, account: Mapping[str, Any] | None) -> Finish:
+def _disabled(trail: Trail, reason: str, account: Mapping[str, Any] | None) -> Finish:
     """Only ``active`` was written: other attributes that the command would have changed are at the target as they were."""
     command = trail.command
     held = {item.path: item.old for item in command.modified}
-    resource = _with_values({**command.resource, **held, ACTIVE: False})
+    resource = with_values({**command.resource, **held, ACTIVE: False})
     before = resources.read(account, ACTIVE) if account is not None else held.get(ACTIVE, True)
     return trail.done(
         reason,
@@ -396,7 +254,3 @@ def _disabled(trail: _Trail, reason: str, account: Mapping[str, Any] | None) -> 
         modified=(ModifiedAttribute(path=ACTIVE, old=before, new=False),),
         resource=resource,
     )
-
-
-def _with_values(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in resource.items() if value is not None}

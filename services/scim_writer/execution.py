@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from services.scim_writer import requests, store
 from services.scim_writer.answers import Verdict, judge
 from services.scim_writer.breaker import TARGET_CREDENTIALS, Breaker, Trouble
-from services.scim_writer.core import Finish, Profile, Work, plan
+from services.scim_writer.core import plan
 from services.scim_writer.dialects import dialect_of
 from services.scim_writer.gate import Gate, HaltedError
 from services.scim_writer.metrics import BREAKER_OPEN, IN_FLIGHT, PAUSED_SECONDS, PAUSES
@@ -19,6 +19,7 @@ from services.scim_writer.results import Ended, take_over, write_results
 from services.scim_writer.scim import CredentialsMissingError, ScimTarget, read_token
 from services.scim_writer.settings import ScimWriterSettings
 from services.scim_writer.store import ClaimedRow
+from services.scim_writer.trail import Finish, Profile, Work
 from shared.contracts.changes import Command, MatchingValue
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import derived_id

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.scim_writer.core import Finish
+from services.scim_writer.trail import Finish
 from shared.contracts.changes import Command
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import JOB_OBJECT, derived_id

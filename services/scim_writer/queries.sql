@@ -49,7 +49,7 @@ WHERE (job_id, object_id) IN (
 );
 
 -- name: lock_left
-SELECT object_id, correlation_id, traceparent, CASE WHEN next_generation IS NOT NULL THEN command END AS replaced
+SELECT object_id, command, correlation_id, traceparent, written, next_generation IS NOT NULL AS has_next
 FROM work
 WHERE job_id = $1 AND state = 'in_flight'
 ORDER BY object_id
@@ -57,14 +57,15 @@ FOR UPDATE;
 
 -- name: take_over
 UPDATE work
-SET state = 'ready', ambiguous = true, due_at = least(due_at, now()),
+SET state = 'ready', ambiguous = true, written = taken.written, due_at = least(due_at, now()),
     generation = coalesce(next_generation, generation),
     command = coalesce(next_command, command),
     correlation_id = coalesce(next_correlation_id, correlation_id),
     traceparent = CASE WHEN next_generation IS NOT NULL THEN next_traceparent ELSE traceparent END,
     tries = CASE WHEN next_generation IS NOT NULL THEN 0 ELSE tries END,
     next_generation = NULL, next_command = NULL, next_correlation_id = NULL, next_traceparent = NULL
-WHERE job_id = $1 AND state = 'in_flight';
+FROM unnest($2::text[], $3::text[]) AS taken (object_id, written)
+WHERE work.job_id = $1 AND work.object_id = taken.object_id;
 
 -- name: claim
 WITH due AS (

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from services.scim_writer import store
 from services.scim_writer.backoff import delay
-from services.scim_writer.core import Finish
 from services.scim_writer.intake import State
 from services.scim_writer.metrics import REPEATS, WRITES
 from services.scim_writer.outcomes import cause_of, outcome_id, outcome_of, superseded
 from services.scim_writer.settings import ScimWriterSettings
 from services.scim_writer.store import ClaimedRow, RowResult
+from services.scim_writer.trail import Finish, uncertain
 from shared.contracts.changes import Command
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.transaction import Transaction
@@ -61,11 +61,20 @@ async def write_results(tx: Transaction, settings: ScimWriterSettings, job_id: s
 
 async def take_over(tx: Transaction, job_id: str) -> None:
     """Take on the rows that a process left in flight: whether their writes were carried out is unknown."""
-    for row in await store.take_over(tx.connection, job_id):
-        outcome = superseded(command := Command.model_validate_json(row["replaced"]), at=tx.now)
-        cause = cause_of(command, row["correlation_id"], row["traceparent"], tx.now)
-        tx.emit(outcome, event_id=outcome_id(outcome), cause=cause)
-        WRITES.labels(outcome.operation, outcome.result).inc()
+    written: dict[str, dict[str, str]] = {}
+    for row in await store.lock_left(tx.connection, job_id):
+        command = Command.model_validate_json(row.command)
+        written[row.object_id] = uncertain(command, row.written)
+        if row.has_next:
+            outcome = superseded(command, at=tx.now)
+            tx.emit(
+                outcome,
+                event_id=outcome_id(outcome),
+                cause=cause_of(command, row.correlation_id, row.traceparent, tx.now),
+            )
+            WRITES.labels(outcome.operation, outcome.result).inc()
+    if written:
+        await store.take_over(tx.connection, job_id, written)
 
 
 def _fate(ended: Ended, settings: ScimWriterSettings) -> _Fate:

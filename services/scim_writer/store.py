@@ -1,6 +1,6 @@
 """The table ``work`` and the condition of a job. Statements are for batches: their number does not depend on the number of rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,21 +141,47 @@ async def claim(connection: Connection, job_id: str, limit: int) -> list[Claimed
             tries=row["tries"],
             ambiguous=row["ambiguous"],
             target_id=row["target_id"],
-            written=orjson.loads(row["written"]) if row["written"] else {},
+            written=_parse_written(row["written"]),
         )
         for row in rows
     ]
 
 
-async def take_over(connection: Connection, job_id: str) -> list[Any]:
-    """Make rows ready that a process left in flight, as ambiguous; where a newer generation waits, it takes the row over.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftRow:
+    """A row that a process left in flight. ``has_next``: a newer generation waits behind it."""
 
-    Return what was replaced by that: ``replaced`` (the command), ``correlation_id``, ``traceparent`` of each.
-    """
-    rows = await connection.fetch(QUERIES.lock_left, job_id)
-    if rows:
-        await connection.execute(QUERIES.take_over, job_id)
-    return [row for row in rows if row["replaced"] is not None]
+    object_id: str
+    command: str
+    correlation_id: str
+    traceparent: str | None
+    written: dict[str, str]
+    has_next: bool
+
+
+async def lock_left(connection: Connection, job_id: str) -> list[LeftRow]:
+    """Lock the rows that are in flight, in key order, and return them."""
+    return [
+        LeftRow(
+            object_id=row["object_id"],
+            command=row["command"],
+            correlation_id=row["correlation_id"],
+            traceparent=row["traceparent"],
+            written=_parse_written(row["written"]),
+            has_next=row["has_next"],
+        )
+        for row in await connection.fetch(QUERIES.lock_left, job_id)
+    ]
+
+
+async def take_over(connection: Connection, job_id: str, written: Mapping[str, Mapping[str, str]]) -> None:
+    """Make locked rows ready, as ambiguous; where a newer generation waits, it takes the row over. ``written`` is by object id."""
+    marks = [orjson.dumps(each).decode() for each in written.values()]
+    await connection.execute(QUERIES.take_over, job_id, list(written), marks)
+
+
+def _parse_written(text: str | None) -> dict[str, str]:
+    return orjson.loads(text) if text else {}
 
 
 async def lock_in_flight(connection: Connection, job_id: str, object_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import aiohttp
 from prometheus_client import Histogram
+from yarl import URL
 
 from shared.contracts.addresses import check_address
 
@@ -84,6 +85,7 @@ class HttpClient:
             auto_decompress=True,
         )
         self._allowed: set[str] = set()
+        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -100,8 +102,10 @@ class HttpClient:
         began = time.monotonic()
         status = "none"
         try:
+            # encoded=True: the address goes out as it was built or received; links of a peer must not be quoted anew.
+            address = URL(url, encoded=True)
             async with self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False, ssl=True
+                method, address, headers=headers, data=body, allow_redirects=False
             ) as response:
                 content = await self._read(response)
                 status = str(response.status)
@@ -124,7 +128,14 @@ class HttpClient:
                 f"the connection to {self._peer} broke ({type(error).__name__})", maybe_done=True
             ) from None
         finally:
-            _SECONDS.labels(self._peer, method, status).observe(time.monotonic() - began)
+            self._seconds(method, status).observe(time.monotonic() - began)
+
+    def _seconds(self, method: str, status: str) -> Histogram:
+        # labels() takes a lock and formats its values each time; there are few combinations.
+        known = self._histograms.get((method, status))
+        if known is None:
+            known = self._histograms[method, status] = _SECONDS.labels(self._peer, method, status)
+        return known
 
     def _check(self, url: str) -> None:
         origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url

@@ -5,7 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -93,7 +93,7 @@ async def serve(service: Service, stop: asyncio.Event | None = None) -> None:
     configure_tracing(service.name)
     async with AsyncExitStack() as stack:
         if not service.answers_probes_itself:
-            await stack.enter_async_context(probes(health, service.settings.http_host, service.settings.http_port))
+            await stack.enter_async_context(_probes(service, frame))
         running = asyncio.create_task(_run_started(service, frame))
         stopping = asyncio.create_task(frame.stopping.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,14 +107,23 @@ async def serve(service: Service, stop: asyncio.Event | None = None) -> None:
 
 
 async def _run_started(service: Service, frame: Frame) -> None:
-    await frame.database.open()
     try:
-        async with frame.connection() as connection:
-            await check_migrated(connection, service.name)
-        await check_topics(service.name, service.settings, frame.health)
+        async with AsyncExitStack() as stack:
+            if (
+                service.answers_probes_itself
+            ):  # not before it works, and what it waits for has to be asked for until then
+                await stack.enter_async_context(_probes(service, frame))
+            await frame.database.open()
+            async with frame.connection() as connection:
+                await check_migrated(connection, service.name)
+            await check_topics(service.name, service.settings, frame.health)
         await _work(service, frame)
     finally:
         await frame.database.close()
+
+
+def _probes(service: Service, frame: Frame) -> AbstractAsyncContextManager[None]:
+    return probes(frame.health, service.settings.http_host, service.settings.http_port)
 
 
 async def _work(service: Service, frame: Frame) -> None:

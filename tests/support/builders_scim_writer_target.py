@@ -7,10 +7,12 @@ from urllib.parse import unquote
 import orjson
 
 from services.scim_writer.answers import Reply, judge
-from services.scim_writer.core import Finish, Profile, Work, plan
+from services.scim_writer.core import plan
 from services.scim_writer.requests import Kind, ScimRequest
+from services.scim_writer.trail import Finish, Profile, Work
 from shared.contracts.changes import Operation
 from simulators.linkedin.attributes import normalise_user
+from simulators.linkedin.errors import ScimError
 from simulators.linkedin.patch import apply
 from tests.support.messages import NOON
 
@@ -105,7 +107,12 @@ class ModelTarget:
         if held is None:
             return Reply(status=404)
         if request.kind is Kind.PATCH:
-            patched = apply(held, orjson.loads(request.body or b""), required=frozenset())
+            try:
+                patched = apply(
+                    orjson.loads(orjson.dumps(held)), orjson.loads(request.body or b""), required=frozenset()
+                )
+            except ScimError as error:
+                return Reply(status=error.status, body=error.body())
             self.accounts[target_id] = {**normalise_user(patched, required=frozenset()), "id": target_id}
         return Reply(status=200, body=orjson.dumps(self.accounts[target_id]))
 

@@ -19,10 +19,11 @@ from scim2_server.utils import (
 
 from services.scim_writer import requests
 from services.scim_writer.answers import hits, judge
-from services.scim_writer.core import Finish, Profile, Work, plan
+from services.scim_writer.core import plan
 from services.scim_writer.resources import differences
 from services.scim_writer.scim import ScimTarget
 from services.scim_writer.settings import ScimWriterSettings
+from services.scim_writer.trail import Finish, Profile, Work
 from shared.contracts.changes import Command, MatchingValue
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result

@@ -185,3 +185,17 @@ async def test_an_update_that_died_on_its_way_is_written_whole_by_the_next_gener
             (2, Result.SUPERSEDED),
             (3, Result.DONE),
         ]
+
+
+async def test_a_value_of_a_create_that_died_is_cleared_when_the_newer_generation_has_none(database_url: str) -> None:
+    """I4: nobody but this service knows that a title may have been written."""
+    async with a_bench(database_url) as bench:
+        await bench.take(a_command(bench.job_id, "ann"))
+        await die(database_url, "writer.after_send:1")
+        assert bench.accounts()[0]["title"] == "Engineer"
+        await let_leases_run_out(bench)
+        await bench.take(a_command(bench.job_id, "ann", 2, values={"title": None}))
+        async with executing(bench):
+            await eventually(lambda: settled(bench))
+        assert "title" not in bench.accounts()[0]
+        assert (await bench.outcomes())[-1].result is Result.DONE

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scim_writer.answers import Reply, judge
-from services.scim_writer.core import Finish, Profile, Work, plan
+from services.scim_writer.core import plan
 from services.scim_writer.requests import Kind, ScimRequest
 from services.scim_writer.resources import differences, fingerprints
+from services.scim_writer.trail import Finish, Profile, Work, uncertain
 from shared.contracts.changes import Command, Operation
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
@@ -283,7 +284,8 @@ def test_whatever_the_target_does_there_is_one_account_with_the_newest_values(
         for faults in plans:
             finish = target.carry_out(work, faults)
             if finish is None:  # the process died: whoever takes the row over knows that something may have happened
-                work = Work(command=command, ambiguous=True, target_id=work.target_id, written=work.written)
+                written = uncertain(command, work.written)
+                work = Work(command=command, ambiguous=True, target_id=work.target_id, written=written)
                 continue
             work = Work(command=command, ambiguous=finish.ambiguous, target_id=finish.target_id, written=finish.written)
             if finish.result not in (Result.RETRY_LATER, Result.STOP):

@@ -1,0 +1,184 @@
+"""What a plan is made of: the work, the way it ends, what it has learned on the way, and the search that comes before a write. Pure."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.scim_writer import requests, resources
+from services.scim_writer.answers import Verdict, hits
+from services.scim_writer.dialects import RFC7644, Dialect
+from services.scim_writer.requests import ScimRequest
+from shared.contracts.changes import Command, MatchingValue, ModifiedAttribute
+from shared.contracts.failure_codes import Code, failure
+from shared.contracts.outcomes import Failure, Result, Step, StepStatus, StepType
+
+ACTIVE = "active"
+Written = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A command, and what is known of its object from earlier work.
+
+    ``target_id`` is the account that we wrote last. ``written`` holds fingerprints of the values that we wrote, by path. ``ambiguous``:
+    an earlier write of ours may or may not have been carried out, so the account may be ours and its values unknown.
+    """
+
+    command: Command
+    ambiguous: bool = False
+    target_id: str | None = None
+    written: Written = field(default_factory=dict)
+
+    @property
+    def known_id(self) -> str | None:
+        """Return the id of the linked account: ours is newer than the one that came with the command."""
+        return self.target_id or self.command.target_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the plan has to know of the target."""
+
+    can_delete: bool = False
+    dialect: Dialect = RFC7644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How a plan ended. ``target_id``, ``written`` and ``ambiguous`` are what is known of the account from now on."""
+
+    result: Result
+    reason: str
+    steps: tuple[Step, ...]
+    target_id: str | None
+    written: Written
+    ambiguous: bool
+    modified: tuple[ModifiedAttribute, ...] = ()
+    resource: dict[str, Any] | None = None
+    failure: Failure | None = None
+    wait: float | None = None
+
+
+UNKNOWN = "?"
+"""In the place of a fingerprint: a write of this path may or may not have been carried out. It equals no fingerprint."""
+
+
+def uncertain(command: Command, written: Written) -> dict[str, str]:
+    """Return what is known of the written values after an attempt at ``command`` whose end nobody saw."""
+    paths = [*command.resource, *(item.path for item in command.modified)]
+    return {**written, **dict.fromkeys(paths, UNKNOWN)}
+
+
+Plan = Generator[ScimRequest, Verdict, Finish]
+
+
+class Trail:
+    """What a plan has learned so far."""
+
+    def __init__(self, work: Work, profile: Profile) -> None:
+        self.command = work.command
+        self.work = work
+        self.profile = profile
+        self.ambiguous = work.ambiguous
+        self.target_id = work.known_id
+        self.steps: list[Step] = []
+
+    def note(
+        self, step: tuple[StepType, str], status: StepStatus, description: str, verdict: Verdict | None = None
+    ) -> None:
+        """Add a step to the explanation."""
+        kind, name = step
+        duration = verdict.duration_ms if verdict is not None else None
+        self.steps.append(Step(name=name, type=kind, status=status, description=description, duration_ms=duration))
+
+    def end(self, problem: Verdict) -> Finish:
+        """End without success: the verdict says how. A write without a clear answer leaves the account ambiguous."""
+        self.ambiguous = self.ambiguous or problem.maybe_done
+        code = problem.code or Code.INTERNAL_ERROR
+        return Finish(
+            result=problem.outcome,
+            reason=problem.message,
+            steps=tuple(self.steps),
+            target_id=self.work.target_id,
+            written=uncertain(self.command, self.work.written) if problem.maybe_done else self.work.written,
+            ambiguous=self.ambiguous,
+            modified=self.command.modified,
+            failure=failure(code, problem.message, http_status=problem.status),
+            wait=problem.wait,
+        )
+
+    def written_whole(self, target_id: str, result: Result, reason: str, **more: Any) -> Finish:
+        """End well: every attribute of the command's resource is now at the target as wanted."""
+        return Finish(
+            result=result,
+            reason=reason,
+            steps=tuple(self.steps),
+            target_id=target_id,
+            written=resources.fingerprints(wanted_values(self)),
+            ambiguous=False,
+            resource=with_values(self.command.resource),
+            **more,
+        )
+
+    def done(self, reason: str, **more: Any) -> Finish:
+        """End well with nothing more known of the account than before, but for what ``more`` says."""
+        known: dict[str, Any] = {
+            "target_id": self.target_id,
+            "written": self.work.written,
+            "ambiguous": self.ambiguous,
+            **more,
+        }
+        return Finish(result=Result.DONE, reason=reason, steps=tuple(self.steps), **known)
+
+
+MATCHING = (StepType.MATCHING, "Find the account at the target")
+EXPORT = (StepType.EXPORT, "Write the account at the target")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The one account that has a matching value, or none, or why that cannot be said."""
+
+    account: dict[str, Any] | None = None
+    problem: Verdict | None = None
+
+
+def look(trail: Trail) -> Generator[ScimRequest, Verdict, Found]:
+    """Search by each matching value in order of precedence until one finds an account."""
+    matching = trail.command.matching or _external_id(trail.command)
+    if not matching:
+        message = "The change carries no matching value, so the account cannot be looked for."
+        trail.note(MATCHING, StepStatus.FAILURE, message)
+        return Found(problem=Verdict(outcome=Result.FAILED, code=Code.MISSING_VALUES, message=message))
+    for value in matching:
+        verdict = yield requests.look(value)
+        if verdict.outcome is not Result.DONE:
+            trail.note(MATCHING, StepStatus.FAILURE, verdict.message, verdict)
+            return Found(problem=verdict)
+        accounts = hits(verdict.content, value)
+        if len(accounts) > 1:
+            message = f"{len(accounts)} accounts have this {value.attribute}."
+            trail.note(MATCHING, StepStatus.FAILURE, message, verdict)
+            return Found(problem=Verdict(outcome=Result.FAILED, code=Code.DUPLICATE_TARGET_ENTRIES, message=message))
+        if accounts:
+            trail.note(MATCHING, StepStatus.SUCCESS, f"One account has this {value.attribute}.", verdict)
+            return Found(account=accounts[0])
+        trail.note(MATCHING, StepStatus.SUCCESS, f"No account has this {value.attribute}.", verdict)
+    return Found()
+
+
+def _external_id(command: Command) -> tuple[MatchingValue, ...]:
+    value = command.resource.get("externalId")
+    return (MatchingValue(attribute="externalId", value=value),) if isinstance(value, str) and value else ()
+
+
+def wanted_values(trail: Trail) -> dict[str, Any]:
+    """Return every path that is to have (or, with None, not to have) a value at the target."""
+    cleared = {item.path: None for item in trail.command.modified if item.new is None}
+    forgotten = dict.fromkeys(trail.work.written, None)
+    return {**forgotten, **cleared, **trail.command.resource}
+
+
+def with_values(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resource without the paths that have no value."""
+    return {path: value for path, value in resource.items() if value is not None}
