@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -25,11 +26,6 @@ _OLDEST = Gauge("seatkeeper_outbox_oldest_seconds", "Age of the oldest record th
 
 IDLE_SECONDS = 1.0
 LOOP = "relay"
-
-
-def _partition(key: bytes | None, every: Sequence[int], _available: Sequence[int]) -> int:
-    # aiokafka's own hash is pure Python and costs as much as parsing the message.
-    return every[partition_of(key or b"", len(every))]
 
 
 class Relay:
@@ -100,7 +96,6 @@ class Relay:
                 enable_idempotence=True,
                 compression_type="zstd",
                 linger_ms=2,
-                partitioner=_partition,
                 max_batch_size=262_144,
                 max_request_size=2_000_000,
                 request_timeout_ms=int(self._frame.settings.kafka_request_timeout_seconds * 1000),
@@ -122,20 +117,39 @@ class Relay:
             crash_point("relay.before_publish")
             # An idempotent aiokafka producer never gives a batch up; without this limit a broker that is away would hold the transaction.
             async with asyncio.timeout(self._frame.settings.kafka_request_timeout_seconds):
-                sent = [await self._send(row) for row in sorted(rows, key=lambda row: row["id"])]
-                await asyncio.gather(*sent)
+                await asyncio.gather(*[await sent for sent in await self._send(sorted(rows, key=itemgetter("id")))])
             crash_point("relay.after_publish")
         for topic, count in Tally(row["topic"] for row in rows).items():
             _PUBLISHED.labels(topic).inc(count)
         return len(rows)
 
-    async def _send(self, row: Any) -> "asyncio.Future[Any]":
-        headers = [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()]
+    async def _send(self, rows: Sequence[Any]) -> "list[Awaitable[Awaitable[Any]]]":
+        """Put rows into one record batch for each partition, in order, and return the batches as they are handed over.
+
+        aiokafka's ``send`` costs several times as much for each record: a future, a hash in pure Python, and bookkeeping.
+        """
+        batches: dict[tuple[str, int], list[Any]] = {}
+        for row in rows:
+            topic, key = row["topic"], row["key"]
+            partition = row["partition"]
+            if partition is None:
+                partition = partition_of(key or b"", len(await self._partitions(topic)))
+            headers = [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()]
+            record = {"key": key, "value": row["payload"], "headers": headers, "timestamp": None}
+            builders = batches.setdefault((topic, partition), [])
+            if not builders or builders[-1].append(**record) is None:
+                builders.append(self._producer.create_batch())
+                builders[-1].append(**record)
+        return [
+            self._producer.send_batch(builder, topic, partition=partition)
+            for (topic, partition), builders in batches.items()
+            for builder in builders
+        ]
+
+    async def _partitions(self, topic: str) -> set[int]:
         try:
-            future: asyncio.Future[Any] = await self._producer.send(
-                row["topic"], value=row["payload"], key=row["key"], partition=row["partition"], headers=headers
-            )
+            partitions: set[int] = await self._producer.partitions_for(topic)
         except UnknownTopicOrPartitionError:
-            self._frame.health.wait_for(LOOP, f"topic {row['topic']} is missing; run: seatkeeper topics")
+            self._frame.health.wait_for(LOOP, f"topic {topic} is missing; run: seatkeeper topics")
             raise
-        return future
+        return partitions

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +36,10 @@ class Ran:
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
         return lines[0]
+
+
+Command = Callable[..., Awaitable[Ran]]
+"""Like ``seatkeeper`` below, signed in to some console."""
 
 
 async def seatkeeper(*arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Ran:

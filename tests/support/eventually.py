@@ -3,12 +3,20 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], within: float = 5.0, every: float = 0.02) -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], within: float = 5.0, every: float = 0.02) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], within: float = 5.0, every: float = 0.02) -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], within: float = 5.0, every: float = 0.02) -> Any:
     """Asks the condition, sync or async, until it is truthy and returns its value; `AssertionError` after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within

@@ -8,7 +8,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest, DescribeGroupsRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 
 
-class _DescribeGroups(DescribeGroupsRequest):
+class _DescribeGroups(DescribeGroupsRequest):  # type: ignore[misc] # aiokafka is untyped
     """Version 0: aiokafka 0.14 reads the answer to version 3 with the layout of version 2, and fails."""
 
     def prepare(self, versions: Mapping[int, Any]) -> DescribeGroupsRequest_v0:

@@ -1,13 +1,9 @@
 """The command line, signed in to the console of the running system."""
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
-from tests.support.commands import Ran, seatkeeper
+from tests.support.commands import Command, Ran, seatkeeper
 from tests.support.systems import LiveSystem
-
-Command = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.integration.cli.conftest import Command
-from tests.support.commands import seatkeeper
+from tests.support.commands import Command, seatkeeper
 from tests.support.eventually import eventually
 from tests.support.systems import SEATS, LiveSystem, definition_for
 from tests.support.traffic import come_to_rest, provisioned
