@@ -15,10 +15,10 @@ def migrate(services: tuple[str, ...]) -> None:
     import asyncpg
 
     from deploy.databases import migrate_services
-    from shared.runtime.settings import Settings
+    from shared.runtime.settings import DatabaseSettings
 
     try:
-        applied = asyncio.run(migrate_services(Settings.from_environment(), services or SERVICES))
+        applied = asyncio.run(migrate_services(DatabaseSettings.from_environment(), services or SERVICES))
     except (OSError, asyncpg.PostgresError) as error:
         raise CommandFailedError(
             f"PostgreSQL at SEATKEEPER_DATABASE_URL cannot be used ({type(error).__name__}). Check the address, user and password."
@@ -36,11 +36,11 @@ def topics(replication_factor: int) -> None:
     from aiokafka.errors import KafkaError
 
     from deploy.topics import create_topics
-    from shared.runtime.settings import Settings
+    from shared.runtime.settings import KafkaSettings
 
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it would print is said below, in words
     try:
-        created = asyncio.run(create_topics(Settings.from_environment(), replication_factor))
+        created = asyncio.run(create_topics(KafkaSettings.from_environment(), replication_factor))
     except (KafkaError, OSError) as error:
         raise CommandFailedError(
             f"Kafka at SEATKEEPER_KAFKA_BOOTSTRAP_SERVERS cannot be used ({type(error).__name__}). Check the address and credentials."

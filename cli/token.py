@@ -31,9 +31,9 @@ async def _create(name: str, role: str) -> str:
     import asyncpg
 
     from services.console.tokens import create_token
-    from shared.runtime.settings import Settings
+    from shared.runtime.settings import DatabaseSettings
 
-    settings = Settings.from_environment()
+    settings = DatabaseSettings.from_environment()
     try:
         connection = await asyncpg.connect(
             settings.database_url.get_secret_value(), server_settings={"search_path": "console"}, timeout=10

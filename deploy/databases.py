@@ -6,10 +6,10 @@ import asyncpg
 
 from shared.contracts.topics import SERVICES
 from shared.runtime.migrations import migrate
-from shared.runtime.settings import Settings
+from shared.runtime.settings import DatabaseSettings
 
 
-async def migrate_services(settings: Settings, services: Sequence[str] = SERVICES) -> dict[str, list[str]]:
+async def migrate_services(settings: DatabaseSettings, services: Sequence[str] = SERVICES) -> dict[str, list[str]]:
     """Apply the missing migrations of ``services`` and return their names by service.
 
     Raises ``StartRefusedError`` when an applied migration was altered, and asyncpg's errors when PostgreSQL refuses.

@@ -8,7 +8,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.contracts.topics import DEAD_LETTER_RETENTION, TOPICS, Cleanup
 from shared.runtime.kafka import connection_options
-from shared.runtime.settings import Settings
+from shared.runtime.settings import KafkaSettings
 
 COMPACTION_LAG = timedelta(days=7)
 """A null record takes effect within this time: Kafka's own default may never compact the newest segment."""
@@ -36,7 +36,7 @@ def _milliseconds(duration: timedelta) -> str:
     return str(int(duration.total_seconds() * 1000))
 
 
-async def create_topics(settings: Settings, replication_factor: int = 1) -> list[str]:
+async def create_topics(settings: KafkaSettings, replication_factor: int = 1) -> list[str]:
     """Create the topics that are missing and return their names; what is there already is left alone.
 
     Raises an aiokafka ``KafkaError`` when the broker refuses.

@@ -15,7 +15,8 @@ LARGEST_ANSWER_BYTES = 20_000_000
 
 
 def build(settings: WatcherSettings) -> Service:
-    """Return the service."""
+    """Return the service. Raises ``StartRefusedError`` when there is no secret key to read job secrets with."""
+    settings.secret_key_bytes()
 
     def open_sources() -> JobSources:
         limits = Limits(

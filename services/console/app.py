@@ -22,7 +22,8 @@ SUBSCRIPTIONS = (
 
 
 def build(settings: ConsoleSettings) -> Service:
-    """Return the service console."""
+    """Return the service console. Raises ``StartRefusedError`` when there is no secret key to read job secrets with."""
+    settings.secret_key_bytes()
     return Service(
         name=CONSOLE,
         settings=settings,

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from services.console import job_definitions, timeline
-from services.console.core import standing
+from services.console.core import Person, standing
 from services.console.job_definitions import StoredJob
 from services.console.store import QUERIES, person_of
 from shared.contracts.control import ScheduleState
 from shared.contracts.failure_codes import ADVICE, Code
+from shared.contracts.outcomes import LicenseState
 from shared.contracts.public import UserStatus
 from shared.runtime.database import Connection
 
@@ -193,15 +195,23 @@ async def licenses(connection: Connection, stored: StoredJob, *, after: str, lim
     }, _next(rows, limit)
 
 
+def _since(person: Person, state: str) -> datetime | None:
+    """Return since when the user stands there, as far as a message told it."""
+    if state == LicenseState.GRANTED and person.written is not None:
+        return person.written.at
+    fact = person.license
+    return fact.at if fact and fact.state == state else None
+
+
 def _seat(row: Mapping[str, Any]) -> Shown:
     person = person_of(row["facets"])
-    said, fact = person.assigned, person.license
+    said = person.assigned
     return {
         "id": row["object_id"],
         "userPrincipalName": said.user_principal_name if said else None,
         "displayName": said.display_name if said else None,
         "ticket": row["license_ticket"],
-        "since": fact.at if fact and fact.state == row["license_state"] else None,
+        "since": _since(person, row["license_state"]),
     }
 
 

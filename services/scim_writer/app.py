@@ -10,7 +10,8 @@ from shared.runtime.service import Background, Service
 
 
 def build(settings: ScimWriterSettings) -> Service:
-    """Return the service, ready to run."""
+    """Return the service, ready to run. Raises ``StartRefusedError`` when there is no secret key to read job secrets with."""
+    settings.secret_key_bytes()
     return Service(
         name=WRITER,
         settings=settings,

@@ -10,12 +10,12 @@ from aiokafka.errors import KafkaError
 from shared.contracts.topics import TOPICS, consumed_by
 from shared.runtime.errors import StartRefusedError
 from shared.runtime.health import Health
-from shared.runtime.settings import Settings
+from shared.runtime.settings import KafkaSettings, Settings
 
 RETRY_SECONDS = 0.5
 
 
-def connection_options(settings: Settings, client_id: str) -> dict[str, Any]:
+def connection_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Return the options that every aiokafka client of this process shares."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,

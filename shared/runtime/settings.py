@@ -15,14 +15,35 @@ _URL_SAFE = str.maketrans("-_", "+/")
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class Settings(BaseSettings):
-    """Settings of one service process, read from the environment only."""
+class Environment(BaseSettings):
+    """Variables that start with SEATKEEPER_, read from the environment only."""
 
     model_config = SettingsConfigDict(env_prefix="SEATKEEPER_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the settings, or raise ``StartRefusedError`` with one line that names every wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"SEATKEEPER_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+                for item in error.errors()
+            )
+            raise StartRefusedError(f"The settings are not usable. {problems}.") from None
+
+
+class DatabaseSettings(Environment):
+    """Where PostgreSQL is."""
 
     database_url: SecretStr = Field(description="PostgreSQL, for example postgresql://user@host:5432/seatkeeper")
     database_pool_connections: int = Field(default=6, ge=2, le=100, description="Connections of one process")
     database_command_timeout_seconds: Seconds = Field(default=60, description="Time limit of one statement")
+
+
+class KafkaSettings(Environment):
+    """Where Kafka is, and how to sign in there."""
+
     kafka_bootstrap_servers: str = Field(description="Kafka brokers, host:port separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -30,6 +51,11 @@ class Settings(BaseSettings):
     kafka_security_password: SecretStr = SecretStr("")
     kafka_security_ca_file: Path | None = None
     kafka_request_timeout_seconds: Seconds = 15
+
+
+class Settings(KafkaSettings, DatabaseSettings):
+    """Settings of one service process."""
+
     secret_key: SecretStr | None = Field(default=None, description="32 bytes in base64: encrypts job secrets")
     secret_key_file: Path | None = Field(default=None, description="A file that holds the secret key")
     http_host: str = Field(default="127.0.0.1", description="Address of /livez, /readyz and /metrics")
@@ -46,18 +72,6 @@ class Settings(BaseSettings):
     crash_point: Annotated[str | None, NoDecode] = Field(
         default=None, description="Fault tests only: NAME:COUNT[:FILE]"
     )
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Return the settings, or raise ``StartRefusedError`` with one line that names every wrong variable."""
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = "; ".join(
-                f"SEATKEEPER_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-                for item in error.errors()
-            )
-            raise StartRefusedError(f"The settings are not usable. {problems}.") from None
 
     def secret_key_bytes(self) -> bytes:
         """Return the 32 bytes of the secret key; raise ``StartRefusedError`` when there is none or it is malformed."""

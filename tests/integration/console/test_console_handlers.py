@@ -46,7 +46,6 @@ _STATE = {
     "provisioning_log": "SELECT event_id, at, object_id, action, status, body::text FROM provisioning_log ORDER BY 1",
     "cycle": "SELECT * FROM cycle ORDER BY cycle_id",
     "condition": "SELECT * FROM condition ORDER BY condition",
-    "pool": "SELECT * FROM pool",
 }
 
 
