@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 
+from services.license_allocator.handlers import Handlers
 from services.license_allocator.settings import AllocatorSettings
 from shared.contracts.changes import Change, Operation
 from shared.contracts.cloudevents import Envelope
@@ -21,9 +22,9 @@ from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.database import Database
 from shared.runtime.health import Health
-from shared.runtime.jobs import store_jobs
+from shared.runtime.jobs import Jobs, store_jobs
 from shared.runtime.migrations import migrate
-from shared.runtime.transaction import Received
+from shared.runtime.transaction import Received, transaction
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 JOB = "job-1"
@@ -238,3 +239,43 @@ class Model:
             self.out.add(user)
             gone.append(user)
         return gone
+
+
+HANDLERS = Handlers(most_from_line=500)
+
+
+async def give(database: Database, *messages: Message, handlers: Handlers = HANDLERS) -> list[tuple[str, Any]]:
+    """Handles one batch in one transaction and returns what it emitted."""
+    async with transaction(database, Jobs()) as tx:
+        await tx.connection.execute("DELETE FROM outbox")
+        records = [item for item in messages if item.topic.startswith("control")]
+        if records:
+            await define(tx, handlers, *records)  # type: ignore[arg-type] # only job records have that topic
+        outcomes = [item for item in messages if isinstance(item, ProvisioningOutcome)]
+        if outcomes:
+            await handlers.on_outcomes(tx, received(*outcomes))
+        changes = [item for item in messages if isinstance(item, Change)]
+        if changes:
+            await handlers.on_changes(tx, received(*changes))
+    async with database.connection() as connection:
+        return await outbox(connection)
+
+
+async def check(database: Database, *, at_least: int = 0) -> dict[str, Any]:
+    """Verifies I2 and I3 as an outsider would, from the tables, and returns the pool."""
+    async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+        counted = await connection.fetch(
+            "SELECT pool.*, (SELECT count(*) FROM license WHERE license.job_id = pool.job_id AND state IN ('reserved', 'granted')) AS held,"
+            " (SELECT count(*) FROM license WHERE license.job_id = pool.job_id AND state = 'waiting') AS line FROM pool"
+        )
+        for pool in counted:
+            assert pool["in_use"] == pool["held"] >= at_least
+            assert pool["waiting"] == pool["line"]
+            assert pool["in_use"] <= pool["capacity"] or pool["overcommitted"]
+            reserved = await connection.fetch(
+                "SELECT ticket FROM license_history WHERE job_id = $1 AND to_state = 'reserved' AND from_state <> 'granted' ORDER BY seq",
+                pool["job_id"],
+            )
+            tickets = [row["ticket"] for row in reserved]
+            assert tickets == sorted(set(tickets)), "I3"
+        return {row["job_id"]: dict(row) for row in counted}.get(JOB, {})

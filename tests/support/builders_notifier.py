@@ -2,23 +2,42 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import orjson
 
+from services.notifier.app import build, build_post
+from services.notifier.settings import NotifierSettings
 from shared.contracts.changes import Operation
 from shared.contracts.control import JobRecord
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import JOB_OBJECT
-from shared.contracts.message import ObjectType
+from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ConditionState, JobCondition, ProvisioningOutcome, Result
+from shared.runtime.consume import BatchConsumer
+from shared.runtime.frame import Frame
+from shared.runtime.jobs import store_jobs
+from tests.support.builders_license_allocator import received
+from tests.support.eventually import eventually
+from tests.support.frames import opened_frame, settings_for
 from tests.support.messages import NOON, a_job
 
 JOB = "job-1"
 EMAIL = "identity-team@example.com"
+QUICK: dict[str, Any] = {
+    "notifier_collect_seconds": 0.05,
+    "notifier_collect_longest_seconds": 0.5,
+    "notifier_digest_seconds": 0.05,
+    "notifier_retry_first_seconds": 0.05,
+    "notifier_retry_longest_seconds": 0.2,
+    "notifier_poll_seconds": 0.02,
+    "notifier_sender": "seatkeeper@sender.example",
+    "notifier_smtp_timeout_seconds": 5,
+}
 
 
 def mailed_job(
@@ -117,3 +136,78 @@ async def mail_sink() -> AsyncIterator[MailSink]:
     finally:
         process.terminate()
         await process.wait()
+
+
+class Notifier:
+    """A notifier whose consumer is called by hand; its mail loop runs between `start` and `stop`."""
+
+    def __init__(self, frame: Frame, settings: NotifierSettings, recipient: str) -> None:
+        self.frame = frame
+        self.recipient = recipient
+        self._settings = settings
+        self._consumer = BatchConsumer(frame, "test", build(settings).subscriptions)
+
+    async def define(self, **job: Any) -> None:
+        record = mailed_job(**({"email": self.recipient} | job))
+        async with self.frame.transaction() as tx:
+            await store_jobs(tx, received(record))
+
+    async def give(self, *messages: Message) -> None:
+        """A batch as Kafka brings it; the same message has the same event id."""
+        await self._consumer.handle(records(messages))
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(build_post(self._settings).run(self.frame))
+        try:
+            yield
+        finally:
+            self.frame.stopping.set()
+            await task
+            self.frame.stopping.clear()
+
+    async def mails(self) -> list[dict[str, Any]]:
+        async with self.frame.connection() as connection:
+            return [dict(row) for row in await connection.fetch("SELECT * FROM mail ORDER BY created_at, id")]
+
+    async def states(self) -> list[str]:
+        return [mail["state"] for mail in await self.mails()]
+
+    async def settled(self, *states: str) -> None:
+        async def reached() -> bool:
+            return await self.states() == list(states)
+
+        await eventually(reached, within=10)
+
+    async def written(self) -> None:
+        async def nothing_collected() -> bool:
+            async with self.frame.connection() as connection:
+                return not await connection.fetchval("SELECT count(*) FROM collection WHERE first_at IS NOT NULL")
+
+        await eventually(nothing_collected, within=10)
+
+
+def records(messages: Sequence[Message]) -> list[Any]:
+    from types import SimpleNamespace
+
+    from shared.contracts.cloudevents import headers_of
+    from tests.support.messages import enveloped
+
+    return [
+        SimpleNamespace(
+            topic=message.topic,
+            partition=0,
+            offset=offset,
+            key=message.key.encode(),
+            value=message.body(),
+            headers=[(name, value.encode()) for name, value in headers_of(enveloped(message)).items()],
+        )
+        for offset, message in enumerate(messages)
+    ]
+
+
+@asynccontextmanager
+async def a_notifier(database_url: str, smtp_url: str | None, **more: Any) -> AsyncIterator[Notifier]:
+    settings = settings_for(database_url, kind=NotifierSettings, smtp_url=smtp_url, **(QUICK | more))
+    async with opened_frame("notifier", settings) as frame:
+        yield Notifier(frame, settings, f"{uuid4().hex[:12]}-{EMAIL}")

@@ -5,37 +5,28 @@ import signal
 import socket
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from services.notifier.app import build, build_post
+from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
 from shared.contracts.failure_codes import Code
-from shared.contracts.message import Message
 from shared.contracts.outcomes import ConditionState
-from shared.runtime.consume import BatchConsumer
 from shared.runtime.errors import StartRefusedError
-from shared.runtime.frame import Frame
-from shared.runtime.jobs import store_jobs
-from tests.support.builders_license_allocator import received
-from tests.support.builders_notifier import EMAIL, MailSink, condition, failed, mail_sink, mailed_job, succeeded
+from tests.support.builders_notifier import (
+    QUICK,
+    MailSink,
+    Notifier,
+    a_notifier,
+    condition,
+    failed,
+    mail_sink,
+    succeeded,
+)
 from tests.support.eventually import eventually
-from tests.support.frames import opened_frame, settings_for
-
-QUICK: dict[str, Any] = {
-    "notifier_collect_seconds": 0.05,
-    "notifier_collect_longest_seconds": 0.5,
-    "notifier_digest_seconds": 0.05,
-    "notifier_retry_first_seconds": 0.05,
-    "notifier_retry_longest_seconds": 0.2,
-    "notifier_poll_seconds": 0.02,
-    "notifier_sender": "seatkeeper@sender.example",
-    "notifier_smtp_timeout_seconds": 5,
-}
+from tests.support.frames import settings_for
 
 
 @pytest.fixture(scope="session")
@@ -48,81 +39,6 @@ async def shared_sink() -> AsyncIterator[MailSink]:
 async def sink(shared_sink: MailSink) -> MailSink:
     await shared_sink.lift()
     return shared_sink
-
-
-class Notifier:
-    """A notifier whose consumer is called by hand; its mail loop runs between `start` and `stop`."""
-
-    def __init__(self, frame: Frame, settings: NotifierSettings, recipient: str) -> None:
-        self.frame = frame
-        self.recipient = recipient
-        self._settings = settings
-        self._consumer = BatchConsumer(frame, "test", build(settings).subscriptions)
-
-    async def define(self, **job: Any) -> None:
-        record = mailed_job(**({"email": self.recipient} | job))
-        async with self.frame.transaction() as tx:
-            await store_jobs(tx, received(record))
-
-    async def give(self, *messages: Message) -> None:
-        """A batch as Kafka brings it; the same message has the same event id."""
-        await self._consumer.handle(records(messages))
-
-    @asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(build_post(self._settings).run(self.frame))
-        try:
-            yield
-        finally:
-            self.frame.stopping.set()
-            await task
-            self.frame.stopping.clear()
-
-    async def mails(self) -> list[dict[str, Any]]:
-        async with self.frame.connection() as connection:
-            return [dict(row) for row in await connection.fetch("SELECT * FROM mail ORDER BY created_at, id")]
-
-    async def states(self) -> list[str]:
-        return [mail["state"] for mail in await self.mails()]
-
-    async def settled(self, *states: str) -> None:
-        async def reached() -> bool:
-            return await self.states() == list(states)
-
-        await eventually(reached, within=10)
-
-    async def written(self) -> None:
-        async def nothing_collected() -> bool:
-            async with self.frame.connection() as connection:
-                return not await connection.fetchval("SELECT count(*) FROM collection WHERE first_at IS NOT NULL")
-
-        await eventually(nothing_collected, within=10)
-
-
-def records(messages: Sequence[Message]) -> list[Any]:
-    from types import SimpleNamespace
-
-    from shared.contracts.cloudevents import headers_of
-    from tests.support.messages import enveloped
-
-    return [
-        SimpleNamespace(
-            topic=message.topic,
-            partition=0,
-            offset=offset,
-            key=message.key.encode(),
-            value=message.body(),
-            headers=[(name, value.encode()) for name, value in headers_of(enveloped(message)).items()],
-        )
-        for offset, message in enumerate(messages)
-    ]
-
-
-@asynccontextmanager
-async def a_notifier(database_url: str, smtp_url: str | None, **more: Any) -> AsyncIterator[Notifier]:
-    settings = settings_for(database_url, kind=NotifierSettings, smtp_url=smtp_url, **(QUICK | more))
-    async with opened_frame("notifier", settings) as frame:
-        yield Notifier(frame, settings, f"{uuid4().hex[:12]}-{EMAIL}")
 
 
 @pytest.fixture
