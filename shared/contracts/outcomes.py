@@ -99,7 +99,11 @@ class LicenseState(StrEnum):
 
 
 class LicenseFact(Message):
-    """A license moved: the user's new state in the ledger and the numbers of the pool right after it."""
+    """A license moved: the user's new state in the ledger and the numbers of the pool right after it.
+
+    Told are the steps that no other message tells: waiting, reserved from the waiting line, released. A license reserved at once is told by
+    its command, a license granted by the successful outcome of that command.
+    """
 
     topic: ClassVar[str] = "provisioning.outcomes.v1"
     type: ClassVar[str] = "seatkeeper.license.fact.v1"

@@ -16,6 +16,10 @@ DRAIN_SECONDS = 25.0
 """Shorter than the rebalance timeout: time for the batch in flight, its commit included, before partitions move."""
 
 
+CONTROL_WAIT_MILLISECONDS = 200
+"""Job definitions change rarely; FastStream polls, and each poll of an idle topic costs as much as a busy one."""
+
+
 class _Drain(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """Lets the batch in flight end before its partitions go to another process."""
 
@@ -49,11 +53,14 @@ def build_broker(frame: Frame, subscriptions: Sequence[Subscription]) -> KafkaBr
     )
     control = [item for item in subscriptions if item.message.topic.startswith("control.")]
     data = [item for item in subscriptions if not item.message.topic.startswith("control.")]
-    for group, items in ((f"{frame.name}.control", control), (frame.name, data)):
+    waits = frame.settings.batch_wait_milliseconds
+    for group, items, wait in (
+        (f"{frame.name}.control", control, CONTROL_WAIT_MILLISECONDS),
+        (frame.name, data, waits),
+    ):
         if items:
-            _subscribe(
-                broker, group, BatchConsumer(frame, group, items), sorted({item.message.topic for item in items})
-            )
+            topics = sorted({item.message.topic for item in items})
+            _subscribe(broker, BatchConsumer(frame, group, items), topics, wait)
     return broker
 
 
@@ -77,9 +84,8 @@ def _security(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _subscribe(broker: KafkaBroker, group: str, consumer: BatchConsumer, topics: Sequence[str]) -> None:
+def _subscribe(broker: KafkaBroker, consumer: BatchConsumer, topics: Sequence[str], wait_milliseconds: int) -> None:
     drain = _Drain()
-    settings = consumer.settings
 
     async def parse(records: tuple[Any, ...]) -> KafkaAckableMessage:
         # FastStream's own parser decodes headers as UTF-8 and silently skips a record where that fails.
@@ -93,15 +99,15 @@ def _subscribe(broker: KafkaBroker, group: str, consumer: BatchConsumer, topics:
     subscriber = broker.subscriber(
         *topics,
         batch=True,
-        group_id=group,
+        group_id=consumer.name,
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.NACK_ON_ERROR,
-        max_records=settings.batch_records,
-        batch_timeout_ms=settings.batch_wait_milliseconds,
+        max_records=consumer.settings.batch_records,
+        batch_timeout_ms=wait_milliseconds,
         listener=drain,
         parser=parse,
         decoder=decode,
-        title=group,
+        title=consumer.name,
     )
 
     async def handle(records: Any) -> None:
