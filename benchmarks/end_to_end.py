@@ -20,7 +20,7 @@ from cli.demo.live import changes_at_rest, nothing_changes
 from cli.demo.report import percentile
 from cli.demo.stage import Options
 
-MAX_IN_FLIGHT = 32
+MAX_IN_FLIGHT = 16
 LATENCY_SECONDS = 0.05
 ALLOWED_PER_SECOND = 25
 

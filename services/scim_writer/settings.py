@@ -9,7 +9,7 @@ class ScimWriterSettings(Settings):
     """Settings of one scim-writer process. How fast a target may be called is a field of the job, ``target.requestsPerSecond``."""
 
     scim_writer_max_in_flight: int = Field(
-        default=32, ge=1, le=1000, description="Users of one job written at the same time"
+        default=16, ge=1, le=1000, description="Users of one job written at the same time"
     )
     scim_writer_max_attempts: int = Field(
         default=5, ge=1, le=100, description="Tries of one command before it is handed back as retryLater"
