@@ -95,6 +95,8 @@ def _environment(
     }
     environment |= servers.environment()
     environment.setdefault("SEATKEEPER_SECRET_KEY", folder.secret("secret-key"))
+    # glibc keeps an arena for each thread and gives little of them back; our threads wait, they do not allocate.
+    environment.setdefault("MALLOC_ARENA_MAX", "2")
     if simulated:
         environment |= {"SEATKEEPER_SMTP_URL": simulated.smtp_url, "SEATKEEPER_ALLOW_INSECURE_LOOPBACK": "true"}
     return environment | dict(variables)
