@@ -69,12 +69,12 @@ def _problem(status: int, content: bytes) -> str:
     try:
         problem = orjson.loads(content)
         fields = "; ".join(f"{item['field']}: {item['message']}" for item in problem.get("errors", []))
-        text = ". ".join(part for part in (problem.get("title"), problem.get("detail"), fields) if part)
+        text = ". ".join(part.rstrip(".") for part in (problem.get("title"), problem.get("detail"), fields) if part)
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
         text = ""
     if status == 401 and not text:
         text = "The token is missing, wrong or expired. Make one with: seatkeeper token create"
-    return text or f"The console answered {status}."
+    return f"{text.rstrip('.')}." if text else f"The console answered {status}."
 
 
 @asynccontextmanager

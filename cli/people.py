@@ -1,5 +1,6 @@
 """``seatkeeper user`` and ``seatkeeper licenses``: where one user stands, and who holds or awaits a license."""
 
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -27,6 +28,11 @@ async def user(client: Client, user: str, job: str | None, as_json: bool) -> Non
     )
 
 
+def _pool(value: dict[str, Any]) -> str:
+    """Return how the pool is called; a job definition may leave both names out."""
+    return " of ".join(name for name in (value["licenseType"], value["applicationInstance"]) if name) or "licenses"
+
+
 @click.command()
 @job_option
 @json_option
@@ -38,7 +44,7 @@ async def licenses(client: Client, job: str | None, as_json: bool) -> None:
         print_json(value)
         return
     click.echo(
-        f"{value['licenseType']} of {value['applicationInstance']}: {value['granted']} granted, {value['reserved']} reserved, "
+        f"{_pool(value)}: {value['granted']} granted, {value['reserved']} reserved, "
         f"{value['capacity']} in all, {value['waiting']} waiting"
     )
     print_table(
