@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from shared.contracts.control import JobRecord
+from shared.contracts.topics import JOBS
 from shared.runtime import crashpoints
 from shared.runtime.consume import Subscription
 from shared.runtime.database import TRANSIENT_ERRORS, Database
@@ -109,9 +110,8 @@ async def serve(service: Service, stop: asyncio.Event | None = None) -> None:
 async def _run_started(service: Service, frame: Frame) -> None:
     try:
         async with AsyncExitStack() as stack:
-            if (
-                service.answers_probes_itself
-            ):  # not before it works, and what it waits for has to be asked for until then
+            if service.answers_probes_itself:
+                # Not before it works, and what it waits for has to be asked for until then.
                 await stack.enter_async_context(_probes(service, frame))
             await frame.database.open()
             async with frame.connection() as connection:
@@ -127,9 +127,9 @@ def _probes(service: Service, frame: Frame) -> AbstractAsyncContextManager[None]
 
 
 async def _work(service: Service, frame: Frame) -> None:
-    subscriptions = [Subscription(message=JobRecord, handler=store_jobs), *service.subscriptions]
-    if service.name == "console":
-        subscriptions = list(service.subscriptions)  # it is the producer of job definitions
+    subscriptions = list(service.subscriptions)
+    if service.name in JOBS.consumers:
+        subscriptions.insert(0, Subscription(message=JobRecord, handler=store_jobs))
     frame.working = True
     broker = build_broker(frame, subscriptions)
     relay = Relay(frame)
@@ -142,9 +142,8 @@ async def _work(service: Service, frame: Frame) -> None:
         await _start(broker, frame)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(
-            50_000, 20, 50
-        )  # a batch holds hundreds of live models; scanning them again and again costs as much as parsing
+        # A batch holds hundreds of live models; scanning them again and again costs as much as parsing.
+        gc.set_threshold(50_000, 20, 50)
         frame.health.started = True
         _log.info("started", action="start")
         await frame.stopping.wait()
