@@ -48,6 +48,9 @@ class Relay:
                 self._frame.health.wait_for(LOOP, f"Kafka does not take records ({type(error).__name__})")
             except TRANSIENT_ERRORS as error:
                 self._frame.health.wait_for(LOOP, f"the outbox cannot be published ({type(error).__name__})")
+            except Exception as error:  # noqa: BLE001 - a connection that dies fails in many ways, and without its relay a service is mute
+                _log.error("relay failed", action="loop_failed", exc_info=error)
+                self._frame.health.wait_for(LOOP, f"the outbox cannot be published ({type(error).__name__})")
             await self._frame.pause(wait)
             wait = min(wait * 2, 2.0)
         self._frame.health.finished(LOOP)
