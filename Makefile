@@ -18,7 +18,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo "Bringing Kafka"
-	@$(BIN)/python -m deploy.embedded.fetch
+	@$(BIN)/python -c 'import sys; from deploy.embedded.fetch import main; sys.exit(main())'
 	@touch $(STAMP)
 
 demo: setup ## Watch the whole tutorial run, on real servers, in under 90 seconds

@@ -18,6 +18,8 @@ RETRY_SECONDS = 0.5
 TRANSIENT_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # The state machine of a connection that died under a statement: seen when the connection is given back to the pool.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -48,13 +48,6 @@ class Relay:
                 self._frame.health.wait_for(LOOP, f"Kafka does not take records ({type(error).__name__})")
             except TRANSIENT_ERRORS as error:
                 self._frame.health.wait_for(LOOP, f"the outbox cannot be published ({type(error).__name__})")
-            except asyncio.CancelledError as error:
-                # A driver may cancel what waited on a connection that died; that is no request to this task to end.
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                _log.error("relay failed", action="loop_failed", exc_info=error)
-                self._frame.health.wait_for(LOOP, "the outbox cannot be published (a wait was cancelled)")
             except Exception as error:  # noqa: BLE001 - a connection that dies fails in many ways, and without its relay a service is mute
                 _log.error("relay failed", action="loop_failed", exc_info=error)
                 self._frame.health.wait_for(LOOP, f"the outbox cannot be published ({type(error).__name__})")

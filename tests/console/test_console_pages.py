@@ -21,7 +21,7 @@ from tests.support.builders_console import (
     running_console,
 )
 
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u202e'
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{8765*4321}}\u202e'
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def test_hostile_names_stay_text(console: Console) -> None:
         assert reply.status == 200, path
         assert "<script" not in reply.text
         assert "<img" not in reply.text
-        assert "49" not in re.sub(r"\d{4}-\d\d-\d\d.*?UTC", "", reply.text.replace("{{7*7}}", ""))
+        assert "37873565" not in reply.text
         assert "&lt;script&gt;" in reply.text
 
 

@@ -1,10 +1,12 @@
 """The frame over the real Kafka and PostgreSQL: delivery, order, repeats, poison, waiting, and what a crash leaves behind."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -185,8 +187,8 @@ async def test_i8_a_relay_that_dies_after_publishing_repeats_the_same_ids(
             tx.emit(change, event_id=derived_id("test", change.key))
     await create_topics(frame.settings)
 
-    class CrashError(Exception):
-        pass
+    class CrashError(BaseException):
+        """The end of the process: nothing that is written to survive an error catches it."""
 
     def crash(name: str) -> None:
         if name == "relay.after_publish":
@@ -200,16 +202,67 @@ async def test_i8_a_relay_that_dies_after_publishing_repeats_the_same_ids(
         await relay.close()
         monkeypatch.undo()
         await eventually(lambda: len(of(job_id, records)) == 3, within=20)
-        again = Relay(frame)
-        task = asyncio.create_task(again.run())
-        await eventually(lambda: len(of(job_id, records)) == 6, within=20)
-        frame.stopping.set()
-        await task
-        await again.close()
+        async with running_relay(frame):
+            await eventually(lambda: len(of(job_id, records)) == 6, within=20)
     ids = [dict(record.headers)["ce_id"] for record in of(job_id, records)]
     assert set(ids[:3]) == set(ids[3:])
     async with frame.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+@asynccontextmanager
+async def running_relay(frame: Frame) -> AsyncIterator[None]:
+    relay = Relay(frame)
+    task = asyncio.create_task(relay.run())
+    try:
+        yield
+    finally:
+        frame.stopping.set()
+        await task
+        await relay.close()
+
+
+@pytest.mark.parametrize("raised", [KeyError, asyncpg.InternalClientError, ConnectionResetError, TimeoutError])
+async def test_i1_whatever_a_dying_connection_raises_the_relay_goes_on(
+    frame: Frame, kafka: str, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    job_id = f"job-{uuid4().hex}"
+    await create_topics(frame.settings)
+    raising = iter([raised, raised])
+
+    def fall(name: str) -> None:
+        if name == "relay.before_publish" and (error := next(raising, None)):
+            raise error
+
+    monkeypatch.setattr("shared.runtime.relay.crash_point", fall)
+    async with reading(kafka, Change.topic) as records, running_relay(frame):
+        async with frame.transaction() as tx:
+            tx.emit(a_change(job_id, "user"), event_id=uuid4())
+        await eventually(lambda: of(job_id, records), within=20)
+
+
+async def test_i1_the_relay_goes_on_when_its_connections_are_ended(frame: Frame, kafka: str) -> None:
+    job_id = f"job-{uuid4().hex}"
+    await create_topics(frame.settings)
+    async with reading(kafka, Change.topic) as records, running_relay(frame):
+        for number in range(5):
+            async with frame.transaction() as tx:
+                tx.emit(a_change(job_id, f"user-{number}"), event_id=uuid4())
+            await eventually(lambda expected=number: len(of(job_id, records)) > expected, within=20)
+            async with frame.connection() as connection:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                )
+
+
+async def test_a_relay_that_is_cancelled_ends(frame: Frame) -> None:
+    relay = Relay(frame)
+    task = asyncio.create_task(relay.run())
+    await asyncio.wait({task}, timeout=0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await relay.close()
 
 
 async def test_a_transaction_that_fails_publishes_nothing(frame: Frame) -> None:
