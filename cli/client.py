@@ -25,16 +25,26 @@ class Client:
         self._session = session
         self._url = url
 
-    async def request(self, method: str, path: str, body: Any = None, *, query: Mapping[str, str] | None = None) -> Any:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send one request below ``/api/v1`` and return the parsed answer.
 
         Raises ``CommandFailedError`` with the problem's own words (RFC 9457) and the fields that it names.
         """
         data = None if body is None else orjson.dumps(body)
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        sent = dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
         try:
             async with self._session.request(
-                method, f"{self._url}/api/v1{path}", data=data, headers=headers, params=query
+                method, f"{self._url}/api/v1{path}", data=data, headers=sent, params=query
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -62,7 +72,7 @@ class Client:
         known = ", ".join(f"{item['id']} ({item['displayName']})" for item in jobs) or "none"
         if not found:
             raise CommandFailedError(f"There is no such job. Known jobs: {known}.")
-        raise CommandFailedError(f"Say which job you mean with --job. Known jobs: {known}.")
+        raise CommandFailedError(f"Say which job you mean, with --job or as JOB. Known jobs: {known}.")
 
 
 def _problem(status: int, content: bytes) -> str:
@@ -126,4 +136,6 @@ def with_console(function: Callable[..., Awaitable[R]]) -> Callable[..., R]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+job_argument = click.argument("job", required=False)
+"""JOB as an argument: id, its beginning, or display name; the only one when it is left out."""
 job_option = click.option("--job", help="Job id, its beginning, or display name  [default: the only one]")

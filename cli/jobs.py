@@ -1,4 +1,4 @@
-"""``seatkeeper jobs``, ``secrets``, ``test-connection``, ``start``, ``pause``, ``restart``."""
+"""``seatkeeper jobs``, ``test-connection``, ``start``, ``pause``, ``restart``."""
 
 import sys
 from typing import IO, Any
@@ -71,31 +71,25 @@ async def show(client: Client, job: str | None, as_json: bool) -> None:
         print_json(value)
         return
     rows = [("id", value["id"]), ("display name", value["displayName"]), ("template", value["template"])]
+    source = value["source"]
+    how = source.get("credential") or source.get("path", "")
+    rows += [("source", f"{source['kind']}, {how}")]
     rows += [("status", value["status"]["state"]), ("Tenant URL", value["target"]["tenantUrl"])]
     rows += [
         ("interval", value["settings"]["interval"]),
         ("Notification Email", value["notifications"]["email"]),
     ]
     for name, secret in value["secrets"].items():
-        rows.append((name, f"saved, fingerprint {secret['fingerprint']}" if secret["set"] else "not set"))
+        rows.append((name, _saved(secret)))
     print_table(("", ""), rows, empty="")
 
 
-@click.command()
-@job_option
-@click.option("--secret-token", prompt="Secret Token", hide_input=True, envvar="SEATKEEPER_SECRET_TOKEN")
-@click.option("--client-secret", prompt="Client secret", hide_input=True, envvar="SEATKEEPER_CLIENT_SECRET")
-@click.option("--secret-token-expires-at", help="RFC 3339 time at which the Secret Token expires.")
-@with_console
-async def secrets(
-    client: Client, job: str | None, secret_token: str, client_secret: str, secret_token_expires_at: str | None
-) -> None:
-    """Save the Secret Token of the target and the client secret of the source. They are never shown again."""
-    body = {"secretToken": secret_token, "clientSecret": client_secret}
-    if secret_token_expires_at:
-        body["secretTokenExpiresAt"] = secret_token_expires_at
-    await client.request("PUT", f"/jobs/{await client.only_job(job)}/secrets", body)
-    click.echo("Saved.")
+def _saved(secret: dict[str, Any]) -> str:
+    if not secret["set"]:
+        return "not set"
+    thumbprint = f", thumbprint {secret['thumbprint']}" if secret.get("thumbprint") else ""
+    expires = f", expires {secret['expiresAt'][:10]}" if secret["expiresAt"] else ""
+    return f"saved, fingerprint {secret['fingerprint']}{thumbprint}{expires}"
 
 
 @click.command("test-connection")
@@ -110,7 +104,8 @@ async def test_connection(client: Client, job: str | None, as_json: bool) -> Non
     else:
         for check in result["checks"]:
             advice = f" {check['advice']}" if check.get("advice") else ""
-            click.echo(f"{check['name']}: {'ok' if check['ok'] else 'FAILED'}. {check['message']}{advice}")
+            verdict = "not tested" if not check["tested"] else "ok" if check["ok"] else "FAILED"
+            click.echo(f"{check['name']}: {verdict}. {check['message']}{advice}")
     if not result["ok"]:
         sys.exit(1)
 

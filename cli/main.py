@@ -14,7 +14,7 @@ COMMANDS = {
     "migrate": ("cli.prepare:migrate", "Apply the missing database migrations."),
     "topics": ("cli.prepare:topics", "Create the missing Kafka topics."),
     "jobs": ("cli.jobs:jobs", "List, create and show synchronization jobs."),
-    "secrets": ("cli.jobs:secrets", "Save the Secret Token and the client secret of a job."),
+    "secrets": ("cli.credentials:secrets", "Save the credentials of a job."),
     "test-connection": ("cli.jobs:test_connection", "Check the credentials of a job against source and target."),
     "start": ("cli.jobs:start", "Set the provisioning status of a job to On."),
     "pause": ("cli.jobs:pause", "Set it to Off; the running cycle ends first."),
@@ -23,6 +23,8 @@ COMMANDS = {
     "logs": ("cli.logs:logs", "Show the provisioning log."),
     "user": ("cli.people:user", "Show where one user stands, and why."),
     "licenses": ("cli.people:licenses", "Show the licenses of a job and who is waiting."),
+    "source": ("cli.source:source", "Show how far the source of a job was read."),
+    "holds": ("cli.holds:holds", "List, approve and reject removals that are held."),
     "token": ("cli.token:token", "Create bearer tokens for the console."),
 }
 

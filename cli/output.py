@@ -22,8 +22,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     Console().print(table if table.row_count else empty, markup=False, highlight=False)
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey instead of showing: names and reasons were written by others."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def ago(when: str | None) -> str:
@@ -31,8 +36,13 @@ def ago(when: str | None) -> str:
     if not when:
         return "never"
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds())
+    return f"{lasted(max(seconds, 0))} ago"
+
+
+def lasted(seconds: float) -> str:
+    """Return a duration in words, in its largest unit."""
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return f"{max(seconds, 0)} s ago"
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{int(seconds)} s"

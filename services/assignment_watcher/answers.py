@@ -34,6 +34,21 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
 
 _DIRECTORY: Final = frozenset({"directory.read.all", "directory.readwrite.all"})
 
+PERMISSION_FOR: Final[dict[str, str]] = {
+    "servicePrincipal": "Application.Read.All",
+    "appRoleAssignedTo": "Application.Read.All",
+    "appRoleAssignment": "Application.Read.All",
+    "users/delta": "User.Read.All",
+    "user": "User.Read.All",
+    "users/$count": "User.Read.All",
+    "deletedItems/user": "User.Read.All",
+    "groups/delta": "GroupMember.Read.All",
+    "groups/members": "GroupMember.Read.All",
+    "group": "GroupMember.Read.All",
+    "deletedItems/group": "Group.Read.All",
+}
+"""The least application permission by what is asked for; a refusal most likely means that it, or its consent, is missing."""
+
 
 class Verdict(Enum):
     """What is to be done after an answer."""
@@ -52,11 +67,13 @@ class Verdict(Enum):
     STOP = auto()
 
 
-def classify(status: int, body: bytes, *, delta_token: bool, page_token: bool) -> Verdict:
+def classify(status: int, body: bytes, *, delta_token: bool, page_token: bool, proven: bool = False) -> Verdict:
     """Return what an answer means.
 
     ``delta_token`` says that the request carried a ``$deltatoken`` that the server had issued, ``page_token`` that it followed a nextLink:
-    only those can die. Credentials, throttling and server errors never touch a token.
+    only those can die. Credentials, throttling and server errors never touch a token. ``proven`` says that a delta link of the same query
+    was followed before: then a query that is suddenly unsupported is a token that died. A 404 that Graph did not write (a proxy, a wrong
+    root) says nothing about any object.
     """
     if 200 <= status < 300:
         return Verdict.OK
@@ -67,19 +84,27 @@ def classify(status: int, body: bytes, *, delta_token: bool, page_token: bool) -
     error = _error(body)
     codes = set(_codes(error))
     if 400 <= status < 500 and (delta_token or page_token):
-        dead = status == 410 or bool(codes & RESYNC_CODES) or (status == 400 and _too_old(error, codes))
+        dead = status == 410 or bool(codes & RESYNC_CODES) or (status == 400 and _too_old(error, codes, proven=proven))
         if delta_token and dead:
             return Verdict.RESYNC
         if dead or codes & PAGE_TOKEN_CODES:
             # Whether the round itself can go on shows when it is asked for again by its delta token.
             return Verdict.RESTART_ROUND
-    return Verdict.NOT_FOUND if status == 404 else Verdict.STOP
+    return Verdict.NOT_FOUND if status == 404 and codes else Verdict.STOP
 
 
-def _too_old(error: Mapping[str, Any], codes: set[str]) -> bool:
+def _too_old(error: Mapping[str, Any], codes: set[str], *, proven: bool) -> bool:
     """The one shape that only its text tells: observed for delta links older than 30 days."""
     message = str(error.get("message", "")).casefold()
-    return "request_unsupportedquery" in codes and ("deltalink" in message or "delta token" in message)
+    return "request_unsupportedquery" in codes and (proven or "deltalink" in message or "delta token" in message)
+
+
+def resync_reason(status: int, body: bytes) -> str:
+    """Return in a few words why a delta token is dead."""
+    code = error_code(body)
+    if code.casefold() == "request_unsupportedquery":
+        return "the delta token is older than Microsoft Graph keeps it"
+    return f"Microsoft Graph answered {status} {code}".rstrip()
 
 
 def _error(body: bytes) -> Mapping[str, Any]:
@@ -148,6 +173,19 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     if not parts.hostname or "@" in parts.netloc:
         raise ValueError("a link has a host and no user")
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def claims_challenge(header: str | None) -> str | None:
+    """Return the claims that a WWW-Authenticate header asks a new token to carry, as JSON ("Claims challenges ... in your app")."""
+    found = re.search(r'\bclaims="([A-Za-z0-9+/_=-]{1,8000})"', header or "")
+    if found is None:
+        return None
+    try:
+        claims = base64.urlsafe_b64decode(found[1].replace("+", "-").replace("/", "_") + "=" * (-len(found[1]) % 4))
+        content = orjson.loads(claims)
+    except (binascii.Error, ValueError):
+        return None
+    return orjson.dumps(content).decode() if isinstance(content, dict) else None
 
 
 def missing_permissions(token: str) -> tuple[str, ...]:

@@ -1,11 +1,16 @@
 """Composition root of assignment-watcher."""
 
-from services.assignment_watcher.handlers import JobsChanged
+from datetime import timedelta
+
+from services.assignment_watcher.handlers import HoldsDecided, JobsChanged
+from services.assignment_watcher.notifications import leftovers
+from services.assignment_watcher.notifications.lifecycle import Notifications
+from services.assignment_watcher.policy import Policy
 from services.assignment_watcher.retries import Patience
 from services.assignment_watcher.settings import WatcherSettings
 from services.assignment_watcher.sources.opening import JobSources
 from services.assignment_watcher.watching import LOOP, Watching
-from shared.contracts.control import JobRecord
+from shared.contracts.control import JobRecord, OperatorRequest
 from shared.contracts.topics import WATCHER
 from shared.runtime.consume import Subscription
 from shared.runtime.http import HttpClient, Limits
@@ -28,12 +33,31 @@ def build(settings: WatcherSettings) -> Service:
             seconds=settings.assignment_watcher_request_patience_seconds,
             first_wait_seconds=settings.assignment_watcher_first_retry_seconds,
         )
-        return JobSources(http, patience)
+        return JobSources(
+            http,
+            patience,
+            snapshot_folder=settings.assignment_watcher_snapshot_folder,
+            snapshot_bytes=settings.assignment_watcher_snapshot_bytes,
+        )
 
-    watching = Watching(open_sources, chunk=settings.assignment_watcher_emit_records)
+    policy = Policy(
+        chunk=settings.assignment_watcher_emit_records,
+        slice_seconds=settings.assignment_watcher_full_read_slice_seconds,
+        damper=timedelta(seconds=settings.assignment_watcher_resync_damper_seconds),
+        guard_count=settings.assignment_watcher_guard_count,
+        guard_percent=settings.assignment_watcher_guard_percent,
+    )
+    notifications = Notifications(settings, open_sources)
+    watching = Watching(open_sources, policy, notifications)
     return Service(
         name=WATCHER,
         settings=settings,
-        subscriptions=[Subscription(message=JobRecord, handler=JobsChanged(watching.wake))],
-        background=[Background(name=LOOP, run=watching.run)],
+        subscriptions=[
+            Subscription(message=JobRecord, handler=JobsChanged(watching.wake)),
+            Subscription(message=OperatorRequest, handler=HoldsDecided(watching.look_again)),
+        ],
+        background=[
+            Background(name=LOOP, run=watching.run),
+            Background(name=leftovers.LOOP, run=notifications.run),
+        ],
     )

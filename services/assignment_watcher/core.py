@@ -21,6 +21,8 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 LONGEST_PAUSE_SECONDS: Final = 60.0
 """A source that fails is asked at least this often, or each interval if that is longer."""
 
+JITTERED_FROM_SECONDS: Final = 10.0
+
 
 class Path(NamedTuple):
     """One way by which a user is assigned: directly, or (with ``group_id``) as a direct member of an assigned live group."""
@@ -56,11 +58,24 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emitted:
-    """What was last said of an object: its version, the digest of its state, and the time of its last known oldest path."""
+    """What was last said of an object: its version, the digest of its state, the time of its last known oldest path.
+
+    ``effective``: by what was said, it is assigned, live, and holds a role that counts.
+    """
 
     version: int
     digest: bytes
     assigned_at: datetime | None
+    effective: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What of a job decides about a user: the application's roles by id, the ids of those that count (none: all), the attributes to say."""
+
+    roles: Mapping[str, AppRole]
+    counting: frozenset[str]
+    attributes: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +97,16 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether an object is to be said anew: ``state`` is what to say under ``version``, or nothing; ``reason`` says why."""
+    """Whether an object is to be said anew: ``state`` is what to say under ``version``, or nothing; ``reason`` says why.
+
+    ``effective`` says where the object stands now; ``removal`` that saying this ends an effective assignment.
+    """
 
     reason: Reason
     state: State | None = None
     version: int = 0
+    effective: bool = False
+    removal: bool = False
 
     @property
     def unknown(self) -> bool:
@@ -94,11 +114,10 @@ class Decision:
         return self.reason is Reason.UNKNOWN
 
 
-def decide(user: User, last: Emitted | None, *, roles: Mapping[str, AppRole], attributes: Sequence[str]) -> Decision:
+def decide(user: User, last: Emitted | None, job: Job) -> Decision:
     """Return what is to be said of ``user`` now, given what was ``last`` said.
 
-    ``roles`` are the application's roles by id; ``attributes`` the Graph properties that the job's mapping reads. Only an object that was
-    said before is said when it has no path or is not live: nobody hears of the rest of the tenant.
+    Only an object that was said before is said when it has no path or is not live: nobody hears of the rest of the tenant.
     """
     if last is None:
         if not user.paths:
@@ -107,24 +126,39 @@ def decide(user: User, last: Emitted | None, *, roles: Mapping[str, AppRole], at
             return Decision(reason=Reason.UNKNOWN)
         if user.lifecycle is not Lifecycle.LIVE:
             return Decision(reason=Reason.NOT_LIVE)
-    state = derive(user, last, roles=roles, attributes=attributes)
+    state = derive(user, last, job)
+    effective = is_effective(state, job.counting)
     if last is None:
-        return Decision(reason=Reason.FIRST, state=state, version=1)
+        return Decision(reason=Reason.FIRST, state=state, version=1, effective=effective)
     if state.digest == last.digest:
-        return Decision(reason=Reason.UNCHANGED)
+        return Decision(reason=Reason.UNCHANGED, effective=effective)
     reason = Reason.CHANGED
     if state.lifecycle is not Lifecycle.LIVE:
         reason = Reason.DELETED
     elif not state.paths:
         reason = Reason.UNASSIGNED
-    return Decision(reason=reason, state=state, version=last.version + 1)
+    return Decision(
+        reason=reason,
+        state=state,
+        version=last.version + 1,
+        effective=effective,
+        removal=last.effective and not effective,
+    )
 
 
-def derive(user: User, last: Emitted | None, *, roles: Mapping[str, AppRole], attributes: Sequence[str]) -> State:
+def is_effective(state: State, counting: frozenset[str]) -> bool:
+    """Return whether a user is assigned in the sense of the job: live, and by a path with a role that counts."""
+    if state.lifecycle is not Lifecycle.LIVE:
+        return False
+    return any(not counting or path.role_id in counting for path in state.paths)
+
+
+def derive(user: User, last: Emitted | None, job: Job) -> State:
     """Return the derived state: the same mirror gives the same digest, in whatever order its rows come."""
     paths = tuple(sorted(user.paths, key=_order)) if user.lifecycle is not Lifecycle.HARD_DELETED else ()
-    held = tuple(role_of(role_id, roles) for role_id in sorted({path.role_id for path in paths}))
-    values = {name: value for name in attributes if (value := user.attributes.get(name)) is not None}
+    held = tuple(role_of(role_id, job.roles) for role_id in sorted({path.role_id for path in paths}))
+    known = as_guest(user.attributes)
+    values = {name: value for name in job.attributes if (value := known.get(name)) is not None}
     values["id"] = user.object_id
     # The time of an assignment that ended stays: it is what a later reader may want to know of a leaver.
     assigned_at = paths[0].assigned_at if paths else last.assigned_at if last else None
@@ -151,10 +185,45 @@ def role_of(role_id: str, roles: Mapping[str, AppRole]) -> AppRole:
     return roles.get(role_id) or AppRole(id=role_id)
 
 
+def as_guest(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attributes with the user name of a guest as it is in its own tenant; ``originalUserPrincipalName`` keeps the raw one.
+
+    ``alias_example.com#EXT#@tenant`` becomes ``alias@example.com`` (Microsoft Entra, "Application provisioning": B2B users).
+    """
+    name = attributes.get("userPrincipalName")
+    if not isinstance(name, str) or "#EXT#@" not in name.upper():
+        return attributes
+    alias, underscore, domain = name[: name.upper().index("#EXT#@")].rpartition("_")
+    own = f"{alias}@{domain}" if underscore and alias and domain else name
+    return {**attributes, "userPrincipalName": own, "originalUserPrincipalName": name}
+
+
+def resolve(required: Sequence[str], declared: Sequence[AppRole]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the ids of the roles that a job requires, and those of its names that no role answers to.
+
+    A role is named by its value, its display name or its id. "Default Access" is a name although no application declares it.
+    """
+    ids: set[str] = set()
+    unknown = []
+    for name in required:
+        found = {
+            role.id for role in (*declared, DEFAULT_ACCESS) if name and name in (role.value, role.display_name, role.id)
+        }
+        ids |= found
+        if not found:
+            unknown.append(name)
+    return frozenset(ids), tuple(unknown)
+
+
 def _order(path: Path) -> tuple[datetime, str, str, str]:
     return path.assigned_at, path.assignment_id, path.group_id or "", path.role_id
 
 
-def pause_after(failures: int, interval: float) -> float:
-    """Return how many seconds after its start a cycle is followed by the next one, after so many failures in a row."""
-    return max(interval, min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 16))) if failures else interval
+def pause_after(failures: int, interval: float, jitter: float = 0.0) -> float:
+    """Return how many seconds after its start a cycle is followed by the next one, after so many failures in a row.
+
+    ``jitter`` between -1 and 1 moves it by up to a tenth, so that jobs do not poll in step; short intervals are kept as they are.
+    """
+    if failures:
+        return max(interval, min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 16)))
+    return interval * (1 + jitter / 10) if interval >= JITTERED_FROM_SECONDS else interval

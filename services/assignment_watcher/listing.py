@@ -8,7 +8,10 @@ _MODULUS: Final = 2**128
 
 
 class AssignmentRow(NamedTuple):
-    """One app role assignment. ``principal_type`` is "user" or "group"; ids of directory objects are in lower case."""
+    """One app role assignment. ``principal_type`` is "user", "group" or "servicePrincipal" (app-only, so nobody is assigned by it).
+
+    Ids of directory objects are in lower case.
+    """
 
     assignment_id: str
     principal_type: str

@@ -4,9 +4,13 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from services.assignment_watcher.answers import backoff
 from services.assignment_watcher.sources.source import SourceUnavailableError
+
+LONGEST_WAIT_SECONDS: Final = 900.0
+"""A Retry-After beyond this is taken for a mistake: the gate opens then, and the next request shows whether it was one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,36 +39,44 @@ class Gate:
 
 
 class Attempts:
-    """The tries of one request."""
+    """The tries of one request to ``peer``. ``made`` counts them."""
 
-    def __init__(self, patience: Patience, gate: Gate) -> None:
+    def __init__(self, patience: Patience, gate: Gate, peer: str = "Microsoft Graph") -> None:
         self._patience = patience
         self._gate = gate
+        self._peer = peer
         self._ends = time.monotonic() + patience.seconds
-        self._made = 0
+        self.made = 0
 
-    async def begin(self) -> None:
-        """Count one try, when the gate lets it pass; raises ``SourceUnavailableError`` when that takes too long."""
-        self._made += 1
+    async def pass_gate(self) -> float:
+        """Return the seconds that were waited for the gate to open; raises ``SourceUnavailableError`` when that takes too long."""
+        waited = 0.0
         while (wait := self._gate.remaining) > 0:
             if time.monotonic() + wait > self._ends:
                 raise SourceUnavailableError(
-                    f"Microsoft Graph asks to wait {wait:.0f} s, longer than one request may take", http_status=429
+                    f"{self._peer} asks to wait {wait:.0f} s, longer than one request may take", http_status=429
                 )
+            began = time.monotonic()
             await asyncio.sleep(wait)
+            waited += time.monotonic() - began
+        return waited
 
     async def wait(self, problem: str, *, status: int | None, asked: float | None, everybody: bool) -> None:
         """Wait before the next try: as long as the answer ``asked``, else longer each time; with ``everybody`` the gate closes meanwhile.
 
-        Raises ``SourceUnavailableError`` with ``problem`` when there is no next try.
+        An absurd wish is capped at ``LONGEST_WAIT_SECONDS``, and one of nothing at all counts as none. Raises
+        ``SourceUnavailableError`` with ``problem`` when there is no next try.
         """
         seconds = asked
-        if seconds is None:
-            seconds = backoff(self._made, self._patience.first_wait_seconds, random.random())  # noqa: S311 - jitter is no secret
+        if not seconds:
+            seconds = backoff(self.made, self._patience.first_wait_seconds, random.random())  # noqa: S311 - jitter is no secret
+        if seconds > LONGEST_WAIT_SECONDS:
+            problem = f"{problem}; it asks to wait {seconds:.0f} s, of which {LONGEST_WAIT_SECONDS:.0f} s are waited"
+            seconds = LONGEST_WAIT_SECONDS
         if everybody:
             self._gate.hold(seconds)
-        if self._made >= self._patience.tries or time.monotonic() + seconds > self._ends:
-            tries = "once" if self._made == 1 else f"{self._made} times"
+        if self.made >= self._patience.tries or time.monotonic() + seconds > self._ends:
+            tries = "once" if self.made == 1 else f"{self.made} times"
             raise SourceUnavailableError(f"{problem}; tried {tries}", http_status=status)
         if not everybody:
             await asyncio.sleep(seconds)

@@ -1,6 +1,7 @@
 """Watching every active job: one loop for each, under a lease, and one loop that starts and ends them."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ from typing import Final, Protocol
 
 from services.assignment_watcher.core import pause_after
 from services.assignment_watcher.cycle import Cycle
+from services.assignment_watcher.notifications.lifecycle import Notifications
+from services.assignment_watcher.notifications.pacing import Pace
+from services.assignment_watcher.policy import Policy
 from services.assignment_watcher.sources.source import Source, SourceError
 from shared.contracts.assignments import CycleKind
 from shared.runtime.database import TRANSIENT_ERRORS
@@ -46,6 +50,7 @@ class Watched:
 
     job: Job
     ended: bool = False
+    pace: Pace = field(default_factory=Pace)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
@@ -54,6 +59,11 @@ class Watched:
         if job.version != self.job.version:
             self.job = job
             self.changed.set()
+
+    def hint(self) -> None:
+        """Let the next cycle start soon: Microsoft Graph says that something changed, or an operator decided something."""
+        self.pace.hint(time.monotonic())
+        self.changed.set()
 
     def end(self) -> None:
         """Let the loop end after the cycle that is under way."""
@@ -73,15 +83,25 @@ class Watched:
 class Watching:
     """Follows the job definitions and watches the active jobs. ``wake`` lets it look at once."""
 
-    def __init__(self, open_sources: Callable[[], Sources], *, chunk: int) -> None:
+    def __init__(self, open_sources: Callable[[], Sources], policy: Policy, notifications: Notifications) -> None:
         self._open_sources = open_sources
-        self._chunk = chunk
+        self._notifications = notifications
+        self._policy = policy
         self.wake = asyncio.Event()
+        self._watched: dict[str, Watched] = {}
+
+    def look_again(self, job_id: str) -> None:
+        """Let the next cycle of a job start in a moment, if it is watched here: what it is to see may not be committed yet."""
+        asyncio.get_running_loop().call_later(SETTLE_SECONDS[-1], self._hint, job_id)
+
+    def _hint(self, job_id: str) -> None:
+        if (watched := self._watched.get(job_id)) is not None:
+            watched.hint()
 
     async def run(self, frame: Frame) -> None:
         """Watch until the service stops. A job that was paused ends its cycle first."""
         sources = self._open_sources()
-        watched: dict[str, Watched] = {}
+        watched = self._watched = {}
         try:
             while not frame.stopping.is_set():
                 frame.health.beat(LOOP)
@@ -143,29 +163,36 @@ class Watching:
         """Run cycles while the lease is held: the next one starts an interval after the planned start of the one before."""
         job, source = watched.job, sources.open(frame, watched.job)
         failures, due = 0, time.monotonic()
-        while lease.held and not watched.ended:
-            if watched.job.version != job.version:
-                job, source = watched.job, sources.open(frame, watched.job)
-            kind = None
-            try:
-                kind = await Cycle(frame, job, source, lease, chunk=self._chunk).run()
-                failures = 0
-                frame.health.arrived(f"{LOOP} {job.job_id}")
-            except SourceError as error:
-                failures += 1
-                _log.warning("source not read", action="cycle_failed", job_id=job.job_id, reason=str(error))
-            except LeaseLostError as error:
-                _log.warning("cycle given up", action="lease_lost", job_id=job.job_id, lease=str(error))
-                return
-            # What changed while everything was read for the first time is waiting already.
-            due = time.monotonic() if kind is CycleKind.INITIAL else await _pause(watched, job, lease, due, failures)
+        async with self._notifications.following(frame, lambda: (job, source), lease, watched.hint):
+            while lease.held and not watched.ended:
+                if watched.job.version != job.version:
+                    job, source = watched.job, sources.open(frame, watched.job)
+                again = False
+                watched.pace.begin(time.monotonic())
+                try:
+                    cycle = Cycle(frame, job, source, lease, self._policy)
+                    kind = await cycle.run()
+                    again, failures = kind is CycleKind.INITIAL or cycle.unfinished, 0
+                    frame.health.arrived(f"{LOOP} {job.job_id}")
+                except SourceError as error:
+                    failures += 1
+                    _log.warning("source not read", action="cycle_failed", job_id=job.job_id, reason=str(error))
+                except LeaseLostError as error:
+                    _log.warning("cycle given up", action="lease_lost", job_id=job.job_id, lease=str(error))
+                    return
+                watched.pace.end(time.monotonic())
+                # What changed while everything was read for the first time is waiting already; a full read goes on where it was.
+                due = time.monotonic() if again else await _pause(watched, job, lease, due, failures)
 
 
 async def _pause(watched: Watched, job: Job, lease: Lease, planned: float, failures: int) -> float:
     """Wait for the next cycle and return its planned start. A new definition changes the interval, or ends the wait after a failure."""
+    jitter = random.uniform(-1.0, 1.0)  # noqa: S311 - so that jobs do not poll in step
     while True:
         interval = watched.job.definition.settings.interval.total_seconds()
-        due = planned + pause_after(failures, interval)
+        due = planned + pause_after(failures, interval, jitter)
+        if not failures and (soon := watched.pace.due) is not None:
+            due = min(due, soon)
         now = time.monotonic()
         if due <= now or watched.ended or not lease.held or (failures and watched.job.version != job.version):
             return due if 0 <= now - due < interval else now

@@ -6,6 +6,7 @@ from services.console.web import LOOP, Web
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.source import HoldFact, SourceState
 from shared.contracts.topics import CONSOLE
 from shared.runtime.consume import Subscription
 from shared.runtime.service import Background, Service
@@ -18,6 +19,8 @@ SUBSCRIPTIONS = (
     Subscription(message=ProvisioningOutcome, handler=handlers.note_outcomes),
     Subscription(message=CycleFact, handler=handlers.note_cycles),
     Subscription(message=JobCondition, handler=handlers.note_conditions),
+    Subscription(message=SourceState, handler=handlers.note_sources),
+    Subscription(message=HoldFact, handler=handlers.note_holds),
 )
 
 

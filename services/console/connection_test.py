@@ -1,13 +1,16 @@
 """Test Connection, the part with the socket: both checks of one job, side by side, within a time limit."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from services.console import credential_checks as checks
+from services.console.client_certificate import assertion_form, read_certificate
 from services.console.credential_checks import Check, Prepared
-from shared.contracts.job import JobDefinition
+from shared.contracts.job import Credential as Kind
+from shared.contracts.job import JobDefinition, MicrosoftGraphSource
 from shared.runtime.http import Answer, HttpClient, HttpError, Limits, TimedOutError
 
 _ANSWER_BYTES = 1_000_000
@@ -23,21 +26,23 @@ class Credential:
 
 async def run_checks(
     definition: JobDefinition,
+    credentials: Mapping[str, Credential],
     *,
-    secret_token: Credential,
-    client_secret: Credential,
     allow_insecure_loopback: bool,
     seconds: float,
 ) -> list[Check]:
-    """Return the checks of target and source, in this order. Nothing is written at either; each ends within ``seconds``."""
+    """Return the checks of target and source, in this order. Nothing is written at either; each ends within ``seconds``.
+
+    ``credentials`` holds each of ``job_definitions.SECRET_NAMES``. What cannot be checked from here is said to be not tested.
+    """
     limits = Limits(connections=2, connect_seconds=min(5.0, seconds), total_seconds=seconds, answer_bytes=_ANSWER_BYTES)
     target = HttpClient("target", allow_insecure_loopback=allow_insecure_loopback, limits=limits)
     source = HttpClient("source", allow_insecure_loopback=allow_insecure_loopback, limits=limits)
     try:
         return list(
             await asyncio.gather(
-                _within(seconds, "target", _check_target(target, definition, secret_token)),
-                _within(seconds, "source", _check_source(source, definition, client_secret)),
+                _within(seconds, "target", _check_target(target, definition, credentials["secretToken"])),
+                _within(seconds, "source", _check_source(source, definition, credentials)),
             )
         )
     finally:
@@ -64,14 +69,27 @@ async def _check_target(client: HttpClient, definition: JobDefinition, credentia
     return checks.judge_target(answer.status, answer.body)
 
 
-async def _check_source(client: HttpClient, definition: JobDefinition, credential: Credential) -> Check:
+async def _check_source(client: HttpClient, definition: JobDefinition, credentials: Mapping[str, Credential]) -> Check:
+    source = definition.source
+    if not isinstance(source, MicrosoftGraphSource):
+        return checks.SNAPSHOT_NOT_TESTED
+    if source.credential is Kind.WORKLOAD_IDENTITY:
+        return checks.WORKLOAD_IDENTITY_NOT_TESTED
+    credential = credentials[source.credential.value]
     if credential.text is None:
-        return _none("source", "clientSecret", credential)
-    answer = await _send(client, checks.token_request(definition.source, credential.text))
+        return _none("source", source.credential.value, credential)
+    if source.credential is Kind.CLIENT_CERTIFICATE:
+        certificate = read_certificate(credential.text)
+        if certificate.expires_at <= datetime.now(UTC):
+            return checks.certificate_expired(certificate.expires_at)
+        proof = assertion_form(certificate, client_id=source.client_id, audience=checks.token_url(source))
+    else:
+        proof = {"client_secret": credential.text}
+    answer = await _send(client, checks.token_request(source, proof))
     token = checks.judge_token(answer.status, answer.body)
     if isinstance(token, Check):
         return token
-    answer = await _send(client, checks.service_principal_request(definition.source, token))
+    answer = await _send(client, checks.service_principal_request(source, token))
     return checks.judge_service_principal(answer.status, answer.body)
 
 

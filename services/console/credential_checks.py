@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from shared.contracts.failure_codes import ADVICE, Code
-from shared.contracts.job import Source
+from shared.contracts.job import MicrosoftGraphSource
 
 LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _SCIM_TYPES: Final = frozenset({"invalidFilter", "invalidValue", "invalidSyntax", "tooMany", "sensitive"})
@@ -30,13 +31,33 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The result of one check: ``name`` is target or source; code and advice are given when it is not ok."""
+    """The result of one check: ``name`` is target or source; code and advice are given when it is not ok.
+
+    What is not ``tested`` counts as ok: nothing speaks against it, and the message says why nobody could look.
+    """
 
     name: str
     ok: bool
     message: str
     code: str | None = None
     advice: str | None = None
+    tested: bool = True
+
+
+SNAPSHOT_NOT_TESTED: Final = Check(
+    name="source",
+    ok=True,
+    tested=False,
+    message="A snapshot has no credentials, and only the assignment-watcher can read its folder. "
+    "What it finds is shown by: seatkeeper source show",
+)
+WORKLOAD_IDENTITY_NOT_TESTED: Final = Check(
+    name="source",
+    ok=True,
+    tested=False,
+    message="Only the pod of the assignment-watcher has the token file of its workload identity, so this cannot be tried from here. "
+    "Start the job; what the first cycle finds is shown by: seatkeeper source show",
+)
 
 
 def target_request(tenant_url: str, secret_token: str, probe: str) -> Prepared:
@@ -96,17 +117,25 @@ def _judge_list(content: Mapping[str, Any]) -> Check:
     return Check(name="target", ok=True, message="Tenant URL and Secret Token work")
 
 
-def token_request(source: Source, client_secret: str) -> Prepared:
-    """Return the request for an access token (Microsoft identity platform, "OAuth 2.0 client credentials flow")."""
+def token_url(source: MicrosoftGraphSource) -> str:
+    """Return the token endpoint of the source's tenant."""
+    return f"{source.login_root.rstrip('/')}/{quote(source.tenant_id, safe='')}/oauth2/v2.0/token"
+
+
+def token_request(source: MicrosoftGraphSource, proof: Mapping[str, str]) -> Prepared:
+    """Return the request for an access token (Microsoft identity platform, "OAuth 2.0 client credentials flow").
+
+    ``proof`` is the part of the form that proves who asks: a client secret, or an assertion.
+    """
     form = {
         "grant_type": "client_credentials",
         "client_id": source.client_id,
-        "client_secret": client_secret,
         "scope": f"{source.graph_root.rstrip('/')}/.default",
     }
+    form |= proof
     return Prepared(
         method="POST",
-        url=f"{source.login_root.rstrip('/')}/{quote(source.tenant_id, safe='')}/oauth2/v2.0/token",
+        url=token_url(source),
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         body=urlencode(form).encode(),
     )
@@ -135,13 +164,21 @@ _LOGIN_ADVICE: Final = "Check source.loginRoot of the job; for the public cloud 
 _AADSTS: Final[Mapping[int, tuple[str, str]]] = {
     7000215: ("The client secret is wrong", "Save the secret's value, not its id, as clientSecret."),
     7000222: ("The client secret has expired", "Make a new client secret in the app registration and save it."),
+    700027: (
+        "The certificate is not one of the application's, or its signature was refused",
+        "Upload the certificate to the app registration; its thumbprint is shown by: seatkeeper jobs show",
+    ),
+    700024: (
+        "The assertion is not valid at this time",
+        "Check the clock of the machine on which the console runs.",
+    ),
     700016: ("The client id is not known in this tenant", "Check source.clientId and source.tenantId of the job."),
     90002: ("The tenant is not known", "Check source.tenantId of the job."),
     900023: ("The tenant id is malformed", "Check source.tenantId of the job."),
 }
 
 
-def service_principal_request(source: Source, access_token: str) -> Prepared:
+def service_principal_request(source: MicrosoftGraphSource, access_token: str) -> Prepared:
     """Return the read of the enterprise application (Microsoft Graph, "Get servicePrincipal")."""
     return Prepared(
         method="GET",
@@ -178,6 +215,13 @@ def no_answer(name: str, message: str, *, timed_out: bool) -> Check:
     if timed_out:
         return _refused(name, Code.TIMEOUT, message, f"{_TENANT_URL_ADVICE}. Then check the network and try again.")
     return _refused(name, Code.UNREACHABLE, message, f"{_TENANT_URL_ADVICE}. Then check the network.")
+
+
+def certificate_expired(at: datetime) -> Check:
+    """Return the failed check of a certificate that is past its time."""
+    message = f"The client certificate expired at {at:%Y-%m-%d %H:%M} UTC"
+    advice = "Make a new certificate, upload it to the app registration, and save it as clientCertificate."
+    return _refused("source", Code.SOURCE_REFUSED, message, advice)
 
 
 def missing(name: str, secret: str) -> Check:

@@ -12,6 +12,7 @@ from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import CycleFact, CyclePhase, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.source import HoldFact, SourceState
 from shared.runtime.transaction import Received, Transaction
 
 M = TypeVar("M", bound=Message)
@@ -76,6 +77,27 @@ async def note_conditions(tx: Transaction, received: Sequence[Received[JobCondit
         if key not in newest or newest[key][1].sequence < fact.sequence:
             newest[key] = (service, fact)
     await store.save_conditions(tx.connection, list(newest.values()))
+
+
+async def note_sources(tx: Transaction, received: Sequence[Received[SourceState]]) -> None:
+    """Note how far the source of each job was read."""
+    await store.save_sources(tx.connection, _newest(received))
+
+
+async def note_holds(tx: Transaction, received: Sequence[Received[HoldFact]]) -> None:
+    """Note which removals are held, and what became of them."""
+    await store.save_holds(tx.connection, _newest(received))
+
+
+def _newest(received: Sequence[Received[M]]) -> list[M]:
+    """Return of each object the message with the highest sequence."""
+    newest: dict[Key, M] = {}
+    for item in received:
+        fact = item.message
+        key = (fact.job_id, fact.object_id)
+        if key not in newest or newest[key].sequence < fact.sequence:
+            newest[key] = fact
+    return list(newest.values())
 
 
 async def _note_people(

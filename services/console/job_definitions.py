@@ -11,13 +11,15 @@ from services.console.store import QUERIES
 from services.console.tokens import Operator
 from shared.contracts.control import JobRecord, OperatorRequest, RequestKind, ScheduleState
 from shared.contracts.ids import JOB_OBJECT, derived_id
-from shared.contracts.job import JobDefinition
+from shared.contracts.job import Credential, JobDefinition, MicrosoftGraphSource
 from shared.contracts.message import ObjectType
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.database import Connection
 from shared.runtime.transaction import Transaction
 
-SECRET_NAMES: Final = ("secretToken", "clientSecret")
+SECRET_NAMES: Final = ("secretToken", "clientSecret", "clientCertificate")
+EXPIRY_OF_CLIENT_SECRET: Final = "clientSecretExpiresAt"  # noqa: S105 - the name of a date
+"""Travels with the secrets, as ciphertext too: the watcher says this date when the client secret is refused."""
 
 
 class JobNotFoundError(Exception):
@@ -56,6 +58,7 @@ class StoredSecret:
     fingerprint: str
     expires_at: str | None
     updated_at: str
+    thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,15 @@ class StoredJob:
     @property
     def missing_secrets(self) -> list[str]:
         """Return the names of the credentials that a cycle needs and that are not set."""
-        return [name for name in SECRET_NAMES if name not in self.secrets]
+        return [name for name in needed_secrets(self.definition) if name not in self.secrets]
+
+
+def needed_secrets(definition: JobDefinition) -> list[str]:
+    """Return the names of the credentials that a cycle of this job needs: the target's, and the one that its source asks for."""
+    source = definition.source
+    if not isinstance(source, MicrosoftGraphSource) or source.credential is Credential.WORKLOAD_IDENTITY:
+        return ["secretToken"]
+    return ["secretToken", source.credential.value]
 
 
 Decide = Callable[[StoredJob], StoredJob]
@@ -240,6 +251,7 @@ def _job_of(row: Mapping[str, Any]) -> StoredJob:
                 fingerprint=secret["fingerprint"],
                 expires_at=secret["expiresAt"],
                 updated_at=secret["updatedAt"],
+                thumbprint=secret.get("thumbprint"),
             )
             for name, secret in json.loads(row["secrets"]).items()
         },
@@ -256,4 +268,5 @@ def _secret_row(secret: StoredSecret) -> dict[str, str | None]:
         "fingerprint": secret.fingerprint,
         "expiresAt": secret.expires_at,
         "updatedAt": secret.updated_at,
+        "thumbprint": secret.thumbprint,
     }

@@ -1,4 +1,4 @@
-"""The timer that forgets: what is older than the retention, sessions that ended, and the people of deleted jobs."""
+"""The timer that forgets: what is older than the retention, sessions that ended, and what is known of deleted jobs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,8 +27,12 @@ async def prune(frame: Frame) -> None:
                 if frame.stopping.is_set():
                     return
         await connection.execute(QUERIES.prune_cycles, before)
+        await connection.execute(QUERIES.prune_holds, before)
+        await connection.execute(QUERIES.prune_hold_requests, before)
         await connection.execute(QUERIES.prune_sessions)
         for row in await connection.fetch(QUERIES.list_deleted_jobs):
             await connection.execute(QUERIES.erase_log, row["job_id"])
             await connection.execute(QUERIES.erase_timelines, row["job_id"])
             await connection.execute(QUERIES.erase_people, row["job_id"])
+            await connection.execute(QUERIES.erase_source, row["job_id"])
+            await connection.execute(QUERIES.erase_holds, row["job_id"])

@@ -58,7 +58,11 @@ DELETE FROM cycle WHERE coalesce(ended_at, started_at) < $1;
 DELETE FROM web_session WHERE expires_at < now();
 
 -- name: list_deleted_jobs
-SELECT job_id FROM job_definition WHERE deleted AND EXISTS (SELECT FROM person WHERE person.job_id = job_definition.job_id);
+SELECT job_id FROM job_definition AS job WHERE deleted AND (
+    EXISTS (SELECT FROM person WHERE person.job_id = job.job_id)
+    OR EXISTS (SELECT FROM source_state WHERE source_state.job_id = job.job_id)
+    OR EXISTS (SELECT FROM hold WHERE hold.job_id = job.job_id)
+);
 
 -- name: erase_timelines
 DELETE FROM timeline WHERE person_no IN (SELECT person_no FROM person WHERE job_id = $1);
@@ -184,3 +188,63 @@ WHERE ($1::bigint IS NULL OR position < $1) AND ($2::text IS NULL OR provisionin
   AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR provisioning_log.status = $4)
   AND provisioning_log.object_id = $6
 ORDER BY position DESC LIMIT $5;
+
+-- name: save_source_states
+INSERT INTO source_state (job_id, sequence, state)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::json[]) ORDER BY 1
+ON CONFLICT (job_id) DO UPDATE SET sequence = excluded.sequence, state = excluded.state
+WHERE source_state.sequence < excluded.sequence;
+
+-- name: save_holds
+INSERT INTO hold (job_id, hold_id, sequence, open, held_at, at, fact)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::json[]
+) ORDER BY 1, 2
+ON CONFLICT (job_id, hold_id) DO UPDATE SET
+    sequence = excluded.sequence, open = excluded.open, held_at = excluded.held_at, at = excluded.at, fact = excluded.fact
+WHERE hold.sequence < excluded.sequence;
+
+-- name: load_source_state
+SELECT state FROM source_state WHERE job_id = $1;
+
+-- name: list_holds
+SELECT hold.fact, asked.* FROM hold LEFT JOIN LATERAL (
+    SELECT decision, reason AS asked_reason, requested_by, at AS asked_at FROM hold_request
+    WHERE hold_request.job_id = hold.job_id AND hold_request.hold_id = hold.hold_id ORDER BY position DESC LIMIT 1
+) AS asked ON true
+WHERE hold.job_id = $1 AND (
+    $2::bool IS NULL OR open < $2 OR (open = $2 AND held_at < $3)
+    OR (open = $2 AND held_at = $3 AND hold.hold_id > $4)
+)
+ORDER BY open DESC, held_at DESC, hold.hold_id LIMIT $5;
+
+-- name: list_open_holds
+SELECT fact FROM hold WHERE job_id = $1 AND open ORDER BY held_at DESC, hold_id;
+
+-- name: lock_hold
+SELECT fact FROM hold WHERE job_id = $1 AND hold_id = $2 FOR UPDATE;
+
+-- name: find_hold_request
+SELECT hold_id, decision, reason FROM hold_request WHERE job_id = $1 AND idempotency_key = $2;
+
+-- name: load_newest_hold_request
+SELECT decision, reason AS asked_reason, requested_by, at AS asked_at, position FROM hold_request
+WHERE job_id = $1 AND hold_id = $2 ORDER BY position DESC LIMIT 1;
+
+-- name: insert_hold_request
+INSERT INTO hold_request (job_id, idempotency_key, hold_id, position, decision, reason, requested_by, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING position;
+
+-- name: prune_holds
+DELETE FROM hold WHERE NOT open AND at < $1;
+
+-- name: prune_hold_requests
+DELETE FROM hold_request WHERE at < $1 AND NOT EXISTS (
+    SELECT FROM hold WHERE hold.job_id = hold_request.job_id AND hold.hold_id = hold_request.hold_id
+);
+
+-- name: erase_source
+DELETE FROM source_state WHERE job_id = $1;
+
+-- name: erase_holds
+DELETE FROM hold WHERE job_id = $1;

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.console import job_definitions, timeline
+from services.console import holds, job_definitions, timeline
 from services.console.core import Person, standing
 from services.console.job_definitions import StoredJob
+from services.console.source_view import show_source
 from services.console.store import QUERIES, person_of
 from shared.contracts.control import ScheduleState
 from shared.contracts.failure_codes import ADVICE, Code
 from shared.contracts.outcomes import LicenseState
 from shared.contracts.public import UserStatus
+from shared.contracts.source import SourceState
 from shared.runtime.database import Connection
 
 MOST_TIMELINE_ENTRIES: Final = 500
@@ -56,6 +58,8 @@ def show_secrets(stored: StoredJob) -> Shown:
             "expiresAt": secret.expires_at if secret else None,
             "updatedAt": secret.updated_at if secret else None,
         }
+    certificate = stored.secrets.get("clientCertificate")
+    shown["clientCertificate"]["thumbprint"] = certificate.thumbprint if certificate else None
     return shown
 
 
@@ -72,6 +76,7 @@ async def status(connection: Connection, stored: StoredJob) -> Shown:
         "lastCycle": _cycle(last) if last is not None else None,
         "counts": {str(name): numbers.get(name, 0) for name in UserStatus} | {"total": sum(numbers.values())},
         "conditions": [_condition(row) for row in await connection.fetch(QUERIES.list_conditions, job_id)],
+        "heldRemovals": sum(hold["removals"] for hold in await holds.open_holds(connection, job_id)),
         "missingSecrets": stored.missing_secrets,
         "notificationMail": {
             "email": stored.definition.notifications.email,
@@ -228,3 +233,10 @@ async def failures(connection: Connection, job_id: str) -> list[Shown]:
         }
         for row in await connection.fetch(QUERIES.count_failures, job_id)
     ]
+
+
+async def source(connection: Connection, stored: StoredJob) -> Shown:
+    """Return how far the source of a job was read, with ages as of now."""
+    kept = await connection.fetchval(QUERIES.load_source_state, stored.job_id)
+    state = SourceState.model_validate_json(kept) if kept is not None else None
+    return show_source(stored.definition.source.kind, state, datetime.now(UTC))

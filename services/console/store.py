@@ -11,6 +11,7 @@ from services.console.core import Assigned, Licensed, Link, Person, Reservation,
 from services.console.provisioning_log import action_of, body_of, status_of
 from services.console.timeline import Entry
 from shared.contracts.outcomes import CycleFact, JobCondition, ProvisioningOutcome
+from shared.contracts.source import HoldFact, HoldState, SourceState
 from shared.runtime.database import Connection
 from shared.runtime.errors import WaitError
 from shared.runtime.queries import Queries
@@ -225,4 +226,28 @@ async def save_conditions(connection: Connection, conditions: Sequence[tuple[str
         [fact.state for fact in facts],
         [fact.failure.model_dump_json(by_alias=True) if fact.failure else None for fact in facts],
         [fact.at for fact in facts],
+    )
+
+
+async def save_sources(connection: Connection, states: Sequence[SourceState]) -> None:
+    """Save what is said of sources, at most one message for each job; an older one changes nothing."""
+    await connection.execute(
+        QUERIES.save_source_states,
+        [state.job_id for state in states],
+        [state.sequence for state in states],
+        [state.body().decode() for state in states],
+    )
+
+
+async def save_holds(connection: Connection, facts: Sequence[HoldFact]) -> None:
+    """Save holds, at most one fact for each; an older one changes nothing."""
+    await connection.execute(
+        QUERIES.save_holds,
+        [fact.job_id for fact in facts],
+        [fact.object_id for fact in facts],
+        [fact.sequence for fact in facts],
+        [fact.state is HoldState.HELD for fact in facts],
+        [fact.held_at for fact in facts],
+        [fact.at for fact in facts],
+        [fact.body().decode() for fact in facts],
     )

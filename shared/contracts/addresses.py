@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from shared.contracts.job import JobDefinition
+from shared.contracts.job import JobDefinition, MicrosoftGraphSource
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -41,11 +41,9 @@ def check_address(field: str, url: str, *, allow_insecure_loopback: bool) -> Pro
 
 def check_addresses(definition: JobDefinition, *, allow_insecure_loopback: bool) -> Iterator[Problem]:
     """Yield what is wrong with the addresses of a job definition, named by their camelCase path."""
-    fields = {
-        "source.graphRoot": definition.source.graph_root,
-        "source.loginRoot": definition.source.login_root,
-        "target.tenantUrl": definition.target.tenant_url,
-    }
+    fields = {"target.tenantUrl": definition.target.tenant_url}
+    if isinstance(definition.source, MicrosoftGraphSource):
+        fields |= {"source.graphRoot": definition.source.graph_root, "source.loginRoot": definition.source.login_root}
     for field, url in fields.items():
         if problem := check_address(field, url, allow_insecure_loopback=allow_insecure_loopback):
             yield problem

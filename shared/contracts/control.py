@@ -42,10 +42,15 @@ class RequestKind(StrEnum):
     PAUSE = "pause"
     RETRY = "retry"
     RESIZE_POOL = "resizePool"
+    APPROVE_HOLD = "approveHold"
+    REJECT_HOLD = "rejectHold"
 
 
 class OperatorRequest(Message):
-    """Something that an operator asked for, with the reason given; ``idempotency_key`` makes a repeat harmless."""
+    """Something that an operator asked for, with the reason given; ``idempotency_key`` makes a repeat harmless.
+
+    ``hold_id`` names the hold that is approved or rejected; its object is the hold (``objectType`` hold, ``objectId`` the hold id).
+    """
 
     topic: ClassVar[str] = "control.requests.v1"
     type: ClassVar[str] = "seatkeeper.control.request.v1"
@@ -54,5 +59,6 @@ class OperatorRequest(Message):
     reason: str = ""
     idempotency_key: str
     capacity: int | None = None
+    hold_id: str | None = None
     requested_by: str
     at: datetime

@@ -25,6 +25,8 @@ class Code(StrEnum):
     UNREACHABLE = "WebExceptionProtocolError"
     SOURCE_REFUSED = "SourceCredentialsRefused"
     SOURCE_UNAVAILABLE = "SourceUnavailable"
+    SOURCE_MISCONFIGURED = "SourceMisconfigured"
+    SOURCE_ROLE_UNKNOWN = "SourceRoleUnknown"
 
 
 ADVICE: Final[dict[Code, str]] = {
@@ -49,7 +51,11 @@ ADVICE: Final[dict[Code, str]] = {
     "again by itself.",
     Code.SOURCE_REFUSED: "Microsoft Graph refused the client credentials or a permission is missing. Check the client secret and the "
     "consent for Application.Read.All, User.Read.All and GroupMember.Read.All.",
-    Code.SOURCE_UNAVAILABLE: "Microsoft Graph did not answer as it should. Nothing was changed; the next cycle tries again.",
+    Code.SOURCE_UNAVAILABLE: "The source did not answer as it should. Nothing was changed; the next cycle tries again.",
+    Code.SOURCE_MISCONFIGURED: "The source does not have what the job names. Nothing was changed. Correct the source of the job, or what "
+    "it names in the directory; the next cycle tries again.",
+    Code.SOURCE_ROLE_UNKNOWN: "A required role of the job is not declared by the application, so nobody can be told apart by it. Nothing "
+    "was changed. Correct settings.requiredRoles, or declare the role in the application.",
 }
 
 

@@ -14,6 +14,8 @@ CYCLE_OBJECT: Final = "~cycle"
 """Object id of messages about a whole cycle; no directory object id starts with a tilde."""
 JOB_OBJECT: Final = "~job"
 """Object id of messages about a whole job."""
+SOURCE_OBJECT: Final = "~source"
+"""Object id of messages about the source of a job."""
 
 
 def derived_id(*parts: str | int) -> UUID:

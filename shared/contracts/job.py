@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 from pydantic.alias_generators import to_camel
 
 from shared.contracts.duration import Duration
@@ -31,7 +31,15 @@ Opaque = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-
 Url = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Source(Definition):
+class Credential(StrEnum):
+    """How the watcher proves to Microsoft Entra who it is ("OAuth 2.0 client credentials flow": secret, certificate, federated)."""
+
+    CLIENT_SECRET = "clientSecret"  # noqa: S105 - the name of a field, not a secret
+    CLIENT_CERTIFICATE = "clientCertificate"
+    WORKLOAD_IDENTITY = "workloadIdentity"
+
+
+class MicrosoftGraphSource(Definition):
     """Where assignments are read: one enterprise application (service principal) of one tenant."""
 
     kind: Literal["microsoft-graph"] = "microsoft-graph"
@@ -40,6 +48,48 @@ class Source(Definition):
     service_principal_id: Opaque
     graph_root: Url = "https://graph.microsoft.com"
     login_root: Url = "https://login.microsoftonline.com"
+    credential: Credential = Credential.CLIENT_SECRET
+
+
+class SnapshotSource(Definition):
+    """Where assignments are read without Microsoft Graph: a CSV or JSON Lines file, or a folder of them, that says who is assigned.
+
+    ``path`` is relative to the folder that the watcher may read.
+    """
+
+    kind: Literal["snapshot"]
+    path: Annotated[str, Field(min_length=1, max_length=500)]
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value.startswith(("/", "\\", "~")) or ".." in value.replace("\\", "/").split("/") or "\0" in value:
+            raise ValueError("must be relative to the snapshot folder of the watcher and stay inside it")
+        return value
+
+
+def _kind(value: Any) -> str:
+    """Without a kind it is Microsoft Graph: the first source, and the one of the tutorial."""
+    kind = value.get("kind", "microsoft-graph") if isinstance(value, dict) else getattr(value, "kind", None)
+    return str(kind)
+
+
+def field_path(location: "tuple[int | str, ...]") -> str:
+    """Return the path of a field as the writer of a definition knows it: the ``loc`` of a pydantic error without the kind of source."""
+    steps = [str(step) for step in location]
+    if steps[:1] == ["source"] and steps[1:2] in (["microsoft-graph"], ["snapshot"]):
+        del steps[1]
+    return ".".join(steps)
+
+
+Source = Annotated[
+    Annotated[MicrosoftGraphSource, Tag("microsoft-graph")] | Annotated[SnapshotSource, Tag("snapshot")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_source",
+        custom_error_message="kind must be microsoft-graph or snapshot",
+    ),
+]
 
 
 class Target(Definition):
@@ -94,7 +144,7 @@ class JobSettings(Definition):
     required_roles: tuple[str, ...] = ("User",)
     deletion_threshold: DeletionThreshold = DeletionThreshold()
     skip_out_of_scope_deletions: bool = False
-    nested_groups: Literal[False] = False
+    nested_groups: bool = False
 
     @field_validator("interval")
     @classmethod
@@ -105,9 +155,9 @@ class JobSettings(Definition):
 
     @field_validator("removal_confirmation")
     @classmethod
-    def _not_negative(cls, value: timedelta) -> timedelta:
-        if not timedelta(0) <= value <= LARGEST_INTERVAL:
-            raise ValueError("must lie between PT0S and P1D, for example PT1M")
+    def _believable(cls, value: timedelta) -> timedelta:
+        if not SMALLEST_INTERVAL <= value <= LARGEST_INTERVAL:
+            raise ValueError("must lie between PT1S and P1D, for example PT1M: a removal is never believed at once")
         return value
 
 

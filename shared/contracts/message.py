@@ -16,6 +16,8 @@ class ObjectType(StrEnum):
     GROUP = "group"
     CYCLE = "cycle"
     JOB = "job"
+    SOURCE = "source"
+    HOLD = "hold"
 
 
 class Part(BaseModel):

@@ -11,6 +11,7 @@ from shared.contracts.control import JobRecord, OperatorRequest
 from shared.contracts.message import Message
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
+from shared.contracts.source import HoldFact, SourceState
 
 WATCHER: Final = "assignment-watcher"
 DIFF: Final = "diff"
@@ -91,7 +92,7 @@ OUTCOMES: Final = Topic(
     partitions=DATA_PARTITIONS,
     cleanup=Cleanup.DELETE,
     retention=timedelta(days=30),
-    messages=(ProvisioningOutcome, LicenseFact, CycleFact, JobCondition),
+    messages=(ProvisioningOutcome, LicenseFact, CycleFact, JobCondition, HoldFact, SourceState),
     producers=(WRITER, ALLOCATOR, DIFF, WATCHER),
     consumers=(DIFF, ALLOCATOR, NOTIFIER, CONSOLE),
 )
@@ -135,8 +136,8 @@ REQUESTS: Final = Topic(
     retention=timedelta(days=7),
     messages=(OperatorRequest,),
     producers=(CONSOLE,),
-    # What must survive a late reader (schedule, restarts) is state in control.jobs.v1; requests that are deeds alone come later.
-    consumers=(),
+    # Deeds alone: what must survive a late reader (schedule, restarts) is state in control.jobs.v1.
+    consumers=(WATCHER,),
 )
 
 TOPICS: Final[dict[str, Topic]] = {

@@ -1,8 +1,10 @@
 """The bounded HTTP client: time limits, size limits, no redirects, no cookies, one pool for each peer; never a body in an error."""
 
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from prometheus_client import Histogram
@@ -69,33 +71,56 @@ class Limits:
 
 
 class HttpClient:
-    """One client for one kind of peer (``peer`` names it in metrics). Open it inside a running event loop; close it at the end."""
+    """One client for one kind of peer (``peer`` names it in metrics). Open it inside a running event loop; close it at the end.
 
-    def __init__(self, peer: str, *, allow_insecure_loopback: bool, limits: Limits | None = None) -> None:
+    ``tls`` says whom to trust; without it that is the machine's own store (OpenSSL: ``SSL_CERT_FILE``).
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        *,
+        allow_insecure_loopback: bool,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._peer = peer
         self._allow = allow_insecure_loopback
         self._limits = limits or Limits()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._limits.connections, keepalive_timeout=20, ttl_dns_cache=300, force_close=False
-            ),
+        self._tls: ssl.SSLContext | bool = tls or True
+        self._session = self._open(new_connections=False)
+        self._fresh: aiohttp.ClientSession | None = None
+        self._allowed: set[str] = set()
+        self._histograms: dict[tuple[str, str], Histogram] = {}
+
+    def _open(self, *, new_connections: bool) -> aiohttp.ClientSession:
+        keep: dict[str, Any] = {"force_close": True} if new_connections else {"keepalive_timeout": 20}
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._limits.connections, ttl_dns_cache=300, ssl=self._tls, **keep),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._limits.total_seconds, sock_connect=self._limits.connect_seconds),
             headers={"User-Agent": "seatkeeper"},
             auto_decompress=True,
         )
-        self._allowed: set[str] = set()
-        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+        if self._fresh is not None:
+            await self._fresh.close()
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        new_connection: bool = False,
     ) -> Answer:
         """Send one request and return the whole answer, whatever its status.
 
+        ``new_connection`` sends it over a connection of its own: behind a load balancer that is another server than the one that failed.
         Raises ``AddressRefusedError``, ``UnreachableError``, ``TimedOutError``, ``ConnectionLostError``, ``AnswerTooLargeError``.
         """
         self._check(url)
@@ -104,7 +129,7 @@ class HttpClient:
         try:
             # encoded=True: the address goes out as it was built or received; links of a peer must not be quoted anew.
             address = URL(url, encoded=True)
-            async with self._session.request(
+            async with self._session_for(new_connection=new_connection).request(
                 method, address, headers=headers, data=body, allow_redirects=False
             ) as response:
                 content = await self._read(response)
@@ -129,6 +154,13 @@ class HttpClient:
             ) from None
         finally:
             self._seconds(method, status).observe(time.monotonic() - began)
+
+    def _session_for(self, *, new_connection: bool) -> aiohttp.ClientSession:
+        if not new_connection:
+            return self._session
+        if self._fresh is None:
+            self._fresh = self._open(new_connections=True)
+        return self._fresh
 
     def _seconds(self, method: str, status: str) -> Histogram:
         # labels() takes a lock and formats its values each time; there are few combinations.

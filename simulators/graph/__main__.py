@@ -5,6 +5,7 @@ import asyncio
 import gc
 import signal
 import sys
+from pathlib import Path
 
 import orjson
 import uvloop
@@ -16,7 +17,7 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m simulators.graph",
-        description="A simulated Microsoft Graph and its token endpoint, over plain HTTP. Prints one JSON line with its"
+        description="A simulated Microsoft Graph and its token endpoint, over plain HTTP or TLS. Prints one JSON line with its"
         " url when it listens; stops at SIGTERM or SIGINT. It is steered over /_sim.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -35,6 +36,12 @@ def arguments() -> argparse.ArgumentParser:
         metavar="N",
         help="delay of each answer in milliseconds (default: %(default)s)",
     )
+    parser.add_argument(
+        "--tls",
+        type=Path,
+        metavar="FILE",
+        help="speak TLS; the certificate of the authority that clients must trust is written to FILE",
+    )
     return parser
 
 
@@ -51,6 +58,7 @@ async def serve(options: argparse.Namespace) -> None:
         groups=options.groups,
         seed=options.seed,
         latency_ms=options.latency_ms,
+        tls_ca_file=options.tls,
     )
     sys.stdout.write(orjson.dumps({"name": "graph", "url": simulator.url}).decode() + "\n")
     sys.stdout.flush()

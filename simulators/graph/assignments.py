@@ -8,10 +8,11 @@ import orjson
 
 from simulators.graph.call import Call
 from simulators.graph.directory import Directory
-from simulators.graph.entities import Assignment, keepable
+from simulators.graph.entities import Assignment, State, keepable
+from simulators.graph.exchange import Reply
 from simulators.graph.odata import not_found, unsupported
 from simulators.graph.pages import Page
-from simulators.graph.resources import resume, turn
+from simulators.graph.resources import plain_count, resume, turn
 
 _NAME = re.compile(r"principalDisplayName eq '((?:[^']|'')*)'", re.IGNORECASE)
 _PREFIX = re.compile(r"startswith\(\s*principalDisplayName\s*,\s*'((?:[^']|'')*)'\s*\)", re.IGNORECASE)
@@ -22,28 +23,7 @@ def service_principal(call: Call, key: str) -> bytes:
     """The service principal by object id or by ``appId=..``, with the app roles it declares."""
     _find(call, key)
     call.options.only("$select")
-    tenant = call.sim.directory.tenant
-    roles = [
-        {
-            "id": role.id,
-            "value": role.value,
-            "displayName": role.display_name,
-            "description": role.display_name,
-            "isEnabled": True,
-            "allowedMemberTypes": ["User"],
-            "origin": "Application",
-        }
-        for role in tenant.roles
-    ]
-    body = {
-        "id": tenant.service_principal_id,
-        "appId": tenant.app_id,
-        "displayName": tenant.app_display_name,
-        "accountEnabled": True,
-        "appRoleAssignmentRequired": True,
-        "servicePrincipalType": "Application",
-        "appRoles": roles,
-    }
+    body = call.sim.directory.application.service_principal.properties
     select = call.options.get("$select")
     if select is not None:
         asked = {name.strip().casefold() for name in select.split(",")} | {"id"}
@@ -57,8 +37,8 @@ def assigned_to(call: Call, key: str) -> Page:
     call.options.only("$top", "$filter", "$skiptoken", "$count", "$select")
     directory = call.sim.directory
     wanted = _filter(directory, call.options.get("$filter"))
-    listed = directory.roster.rows
-    position, top = resume(call, "appRoleAssignedTo"), call.options.top()
+    listed = _listed(call)
+    position, top = resume(call, "appRoleAssignedTo"), call.top()
     rows: list[bytes] = []
     while position < len(listed) and len(rows) < top:
         assignment = listed[position]
@@ -72,15 +52,41 @@ def assigned_to(call: Call, key: str) -> Page:
     return turn(call, "appRoleAssignedTo", context, rows, further)
 
 
+def count(call: Call, key: str) -> Reply:
+    """How many assignments are listed, as plain text."""
+    _find(call, key)
+    return plain_count(call, sum(one is not None for one in _listed(call)))
+
+
 def assignment(call: Call, key: str, assignment_id: str) -> bytes:
     """One assignment by id; 404 when there is none, or its principal is soft-deleted and such rows are hidden."""
     _find(call, key)
     call.options.only()
     directory = call.sim.directory
-    if assignment_id not in directory.roster:
+    if call.sees("assignments") is None:
+        found = assignment_id in directory.application.roster
+    else:
+        found = any(one is not None and one.id == assignment_id for one in _listed(call))
+    if not found:
         raise not_found(assignment_id[:80])
     context = f'{{"@odata.context":"{call.origin}/v1.0/$metadata#appRoleAssignments/$entity",'
-    return context.encode() + row(directory, directory.assignments[assignment_id])[1:]
+    known = {one.id: one for one in directory.application.struck} | directory.application.assignments
+    return context.encode() + row(directory, known[assignment_id])[1:]
+
+
+def _listed(call: Call) -> list[Assignment | None]:
+    """The rows in their order, those of an older replica if one answers."""
+    directory = call.sim.directory
+    lsn = call.sees("assignments")
+    if lsn is None:
+        return directory.application.roster.rows
+
+    def hidden(found: Assignment) -> bool:
+        principal = directory.seen(directory.principal(found), lsn)
+        live = principal is not None and principal.state is State.LIVE
+        return principal is None or (not live and call.sim.knobs.hide_soft_deleted_assignments)
+
+    return directory.application.at(lsn, hidden)
 
 
 def row(directory: Directory, found: Assignment) -> bytes:
@@ -96,7 +102,7 @@ def row(directory: Directory, found: Assignment) -> bytes:
             "principalId": found.principal_id,
             "principalDisplayName": directory.principal(found).properties.get("displayName"),
             "resourceId": tenant.service_principal_id,
-            "resourceDisplayName": tenant.app_display_name,
+            "resourceDisplayName": directory.application.service_principal.properties["displayName"],
         }
         found.json = keepable(body)
     return found.json
@@ -105,7 +111,8 @@ def row(directory: Directory, found: Assignment) -> bytes:
 def _find(call: Call, key: str) -> None:
     call.require("application")
     tenant = call.sim.directory.tenant
-    if key.casefold() not in (tenant.service_principal_id, f"appid={tenant.app_id}"):
+    live = call.sim.directory.application.service_principal.state is State.LIVE
+    if not live or key.casefold() not in (tenant.service_principal_id, f"appid={tenant.app_id}"):
         raise not_found(key[:80])
 
 

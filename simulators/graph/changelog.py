@@ -42,22 +42,34 @@ class Staged:
     users: list[ObjectChange] = field(default_factory=list)
     groups: list[ObjectChange] = field(default_factory=list)
     links: list[LinkChange] = field(default_factory=list)
+    applications: list[ObjectChange] = field(default_factory=list)
 
 
 class ChangeLog:
-    """One stream per delta function and one for memberships. The seed is LSN 1 and is not logged."""
+    """One stream per delta function and one for memberships. The seed is LSN 1 and is not logged.
 
-    __slots__ = ("groups", "links", "lsn", "users")
+    ``moments`` holds when each later LSN was committed, in seconds of the simulated clock.
+    """
+
+    __slots__ = ("applications", "groups", "links", "lsn", "moments", "users")
 
     def __init__(self) -> None:
         self.lsn = 1
+        self.moments: list[float] = []
+        self.applications: Stream[ObjectChange] = Stream()
         self.users: Stream[ObjectChange] = Stream()
         self.groups: Stream[ObjectChange] = Stream()
         self.links: Stream[LinkChange] = Stream()
 
-    def commit(self, staged: Staged) -> int:
+    def of(self, kind: str) -> Stream[ObjectChange]:
+        """The stream of "users", "groups" or "servicePrincipals"."""
+        return {"users": self.users, "groups": self.groups, "servicePrincipals": self.applications}[kind]
+
+    def commit(self, staged: Staged, at: float = 0.0) -> int:
         """Append everything staged at the next LSN, which is returned."""
         self.lsn += 1
+        self.moments.append(at)
+        self.applications.append(self.lsn, staged.applications)
         self.users.append(self.lsn, staged.users)
         self.groups.append(self.lsn, staged.groups)
         self.links.append(self.lsn, staged.links)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from simulators.graph.directory import RefusedError
 from simulators.graph.entities import DEFAULT_ACCESS_ROLE_ID, Group
 from simulators.graph.mutations import transact
+from simulators.graph.refusal import RefusedError
+from simulators.graph.seed import SeedPlan
 from simulators.graph.statetokens import EXPIRY_SHAPES, PAGE_SHAPES
 from simulators.graph.truth import truth
 
@@ -41,7 +42,6 @@ class Control:
             web.post("/_sim/tokens/expire", answering(self._expire)),
             web.get("/_sim/knobs", self._knobs),
             web.post("/_sim/knobs", answering(self._turn)),
-            web.post("/_sim/clock/advance", answering(self._advance)),
         ]
 
     async def _config(self, _: web.Request) -> web.Response:
@@ -60,14 +60,7 @@ class Control:
         )
 
     def _seed(self, body: dict[str, Any]) -> Any:
-        numbers = {"users": 0, "groups": 0, "seed": self._sim.seed}
-        for name, value in body.items():
-            if name not in numbers:
-                raise RefusedError(name, "no such field")
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1_000_000_000:
-                raise RefusedError(name, "must be a whole number that is not negative")
-            numbers[name] = value
-        self._sim.reseed(**numbers)
+        self._sim.reseed(SeedPlan.read(body, seed=self._sim.seed))
         return {"users": list(self._sim.directory.users), "groups": self._group_list()}
 
     def _tx(self, body: dict[str, Any]) -> Any:
@@ -76,12 +69,15 @@ class Control:
         return transact(self._sim, body.get("mutations"))
 
     async def _truth(self, request: web.Request) -> web.Response:
+        tenant = self._sim.directory.tenant
+        if request.query.get("sp", tenant.app_id).casefold() not in (tenant.app_id, tenant.service_principal_id):
+            return refusal("sp", "there is no such service principal")
+        nested = request.query.get("nested", "false") == "true"
         try:
-            return web.Response(
-                body=truth(self._sim, request.query.get("role", "User")), content_type="application/json"
-            )
+            told = truth(self._sim, request.query.get("role", "User"), nested=nested)
         except KeyError:
             return refusal("role", "the application declares no such role")
+        return web.Response(body=told, content_type="application/json")
 
     async def _users(self, request: web.Request) -> web.Response:
         try:
@@ -100,13 +96,15 @@ class Control:
         def entry(group: Group) -> dict[str, Any]:
             nested = [member for member in group.members if member in self._sim.directory.groups]
             name = group.properties["displayName"]
-            members = len(group.members) - len(nested)
-            return {"id": group.id, "displayName": name, "state": group.state, "members": members, "nested": nested}
+            members = sum(member in self._sim.directory.users for member in group.members)
+            secure = group.properties.get("securityEnabled")
+            told = {"id": group.id, "displayName": name, "state": group.state, "members": members, "nested": nested}
+            return told | {"securityEnabled": secure}
 
         return [entry(group) for group in self._sim.directory.group_order]
 
-    async def _journal(self, _: web.Request) -> web.Response:
-        return answer(self._sim.journal.as_json())
+    async def _journal(self, request: web.Request) -> web.Response:
+        return answer(self._sim.journal.as_json(entries=request.query.get("entries") == "true"))
 
     async def _forget(self, _: web.Request) -> web.Response:
         self._sim.journal.reset()
@@ -134,9 +132,12 @@ class Control:
         if kind == "access":
             self._sim.access.expire()
             return {}
+        if kind == "generation":
+            self._sim.tokens.move()
+            return {}
         shapes = {"delta": EXPIRY_SHAPES, "page": PAGE_SHAPES}.get(str(kind))
         if shapes is None:
-            raise RefusedError("kind", 'must be "access", "delta" or "page"')
+            raise RefusedError("kind", 'must be "access", "delta", "page" or "generation"')
         shape = body.get("shape", shapes[0])
         if shape not in shapes:
             raise RefusedError("shape", f"must be one of {', '.join(shapes)}")
@@ -151,13 +152,6 @@ class Control:
         if {"listPaging", "hideSoftDeletedAssignments"} & body.keys():
             self._sim.directory.relist()
         return self._sim.knobs.as_json()
-
-    def _advance(self, body: dict[str, Any]) -> Any:
-        seconds = body.get("seconds")
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
-            raise RefusedError("seconds", "must be a number that is not negative")
-        self._sim.clock.offset += seconds
-        return {"now": self._sim.clock.now()}
 
 
 def answering(handle: Callable[[dict[str, Any]], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -6,14 +6,16 @@ from simulators.graph.call import Call
 from simulators.graph.entities import Projection
 from simulators.graph.odata import GraphError, filter_ids, project, unsupported
 from simulators.graph.pages import Page
-from simulators.graph.rounds import Contents, GroupRound, UserRound
+from simulators.graph.replica import TYPES
+from simulators.graph.rounds import View, contents_of, replayed
 from simulators.graph.statetokens import Cursor, Round, expired
 
 START: Cursor = (0, ())
 
 
 def delta(call: Call, kind: str) -> Page:
-    """The page that the request asks for. ``kind`` is "users" or "groups"."""
+    """The page that the request asks for. ``kind`` is "users", "groups" or "servicePrincipals" (properties only)."""
+    call.require("application" if kind == "servicePrincipals" else _type(kind))
     token, skip = call.options.get("$deltatoken"), call.options.get("$skiptoken")
     tokens = call.sim.tokens
     if skip:
@@ -31,15 +33,31 @@ def delta(call: Call, kind: str) -> Page:
         select=select,
         ids=filter_ids(call.options.get("$filter")),
         after=None,
-        upto=call.sim.directory.log.lsn,
+        upto=_visible(call, kind),
         total=0,
         cursor=START,
         issued=call.sim.clock.now(),
     )
     if token:
         return _page(call, begun)
-    order = call.sim.directory.user_order if kind == "users" else call.sim.directory.group_order
-    return _page(call, replace(begun, total=len(begun.ids) or len(order)))
+    _, order = call.sim.directory.collection(kind)
+    total = len(order)
+    while not begun.ids and total and call.sim.directory.seen(order[total - 1], _seen(call, begun)) is None:
+        total -= 1
+    return _page(call, replace(begun, total=len(begun.ids) or total))
+
+
+def _visible(call: Call, kind: str) -> int:
+    """Where a round that begins now ends: no later than what the replica has seen of this type."""
+    log, replica = call.sim.directory.log, call.sim.replica
+    return max(1, replica.visible(kind) - call.transactions_behind) if kind in TYPES else log.lsn
+
+
+def _seen(call: Call, state: Round) -> int | None:
+    if state.kind not in TYPES or not (call.sim.replica.behind or call.transactions_behind):
+        return None
+    lsn = max(state.upto, _visible(call, state.kind))
+    return None if lsn >= call.sim.directory.log.lsn else lsn
 
 
 def _resume(call: Call, kind: str, token: str) -> Round:
@@ -53,25 +71,32 @@ def _resume(call: Call, kind: str, token: str) -> Round:
             select = "".join(f"{name}={value}&" for name, value in call.options.known.items() if name == "$select")
             error.headers["Location"] = f"{call.origin}{call.path}?{select}$deltatoken="
         raise
-    resumed = replace(stored, upto=sim.directory.log.lsn, total=0, cursor=START)
+    upto = max(stored.after or 1, _visible(call, kind))
+    resumed = replace(stored, upto=upto, total=0, cursor=START)
     changes = sim.plans.of(sim.directory, resumed, _projection(resumed))
     return replace(resumed, total=len(changes))
 
 
 def _type(kind: str) -> str:
-    return "user" if kind == "users" else "group"
+    return kind[:-1]
 
 
 def _projection(state: Round) -> Projection:
     return project(_type(state.kind), state.select, sparse=True, delta=True)
 
 
-def _contents(call: Call, state: Round) -> Contents:
+def _view(call: Call, state: Round) -> View:
     sim = call.sim
     projection = _projection(state)
     changes = None if state.after is None else sim.plans.of(sim.directory, state, projection)
-    make = UserRound if state.kind == "users" else GroupRound
-    return make(sim.directory, state, projection, changes, call.minimal)
+    return View(
+        directory=sim.directory,
+        state=state,
+        projection=projection,
+        changes=changes,
+        minimal=call.minimal,
+        seen=_seen(call, state),
+    )
 
 
 def _page(call: Call, state: Round) -> Page:
@@ -82,6 +107,7 @@ def _page(call: Call, state: Round) -> Page:
         rows=[],
         again=lambda: _link(call, state),
         tracked=True,
+        replay=lambda count: replayed(_view(call, state), count),
         applied="return=minimal" if call.minimal else None,
     )
     if sim.knobs.empty_pages and state.fresh:
@@ -102,7 +128,7 @@ def _fill(call: Call, state: Round) -> tuple[list[bytes], Cursor | None]:
     A group whose members did not fit goes first on the next page, one slice per page, with other groups behind it.
     """
     knobs = call.sim.knobs
-    contents = _contents(call, state)
+    contents = contents_of(_view(call, state))
     index, carried = state.cursor
     rows: list[bytes] = []
     pending: list[tuple[int, int]] = []

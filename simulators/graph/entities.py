@@ -1,8 +1,9 @@
 """The objects of the simulated tenant (Microsoft Graph "user", "group", "appRoleAssignment" resource types)."""
 
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -27,6 +28,25 @@ GROUP_PROPERTIES = GROUP_TEXT | {
     *("id", "securityEnabled", "mailEnabled", "groupTypes", "createdDateTime", "deletedDateTime"),
 }
 GROUP_DEFAULTS = ("id", "displayName", "description", "mail", "securityEnabled", "groupTypes", "visibility")
+
+
+SERVICE_PRINCIPAL_PROPERTIES = frozenset(
+    {
+        *(
+            "id",
+            "appId",
+            "displayName",
+            "accountEnabled",
+            "appRoleAssignmentRequired",
+            "servicePrincipalType",
+            "appRoles",
+        ),
+        *("deletedDateTime", "tags", "servicePrincipalNames"),
+    }
+)
+SERVICE_PRINCIPAL_DEFAULTS = (
+    *("id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired", "servicePrincipalType", "appRoles"),
+)
 
 
 class State(StrEnum):
@@ -69,11 +89,12 @@ def keepable(body: dict[str, Any]) -> bytes:
 class DirectoryObject:
     """What users and groups share: an id, a state, properties, and their JSON under the last projection."""
 
-    __slots__ = ("_json", "_projection", "properties", "state")
+    __slots__ = ("_json", "_projection", "deleted_at", "properties", "state")
 
     def __init__(self, properties: dict[str, Any]) -> None:
         self.properties = properties
         self.state = State.LIVE
+        self.deleted_at: float | None = None
         self._projection: Projection | None = None
         self._json = b""
 
@@ -89,6 +110,13 @@ class DirectoryObject:
             self._json = projection.render(self.properties)
             self._projection = projection
         return self._json
+
+    def past(self, state: State, properties: dict[str, Any]) -> Self:
+        """The same object with a state and properties of the past; memberships are those of today."""
+        made = copy(self)
+        made.state, made.properties = state, properties
+        made.changed()
+        return made
 
     def changed(self) -> None:
         """Forget the kept JSON, because a property was written."""
@@ -126,20 +154,41 @@ class Group(DirectoryObject):
         self.slots.append(member_id)
         self.slot_lsns.append(lsn)
 
+    def fill(self, member_ids: list[str]) -> None:
+        """Give an empty group its first members."""
+        self.slots = list(member_ids)
+        self.slot_lsns = [1] * len(member_ids)
+        self.members = {member_id: place for place, member_id in enumerate(member_ids)}
+
     def unlink(self, member_id: str) -> None:
         """Remove a member; its slot stays empty for ever."""
         self.slots[self.members.pop(member_id)] = None
 
 
+class Thing(DirectoryObject):
+    """Another kind of object that groups may contain: "servicePrincipal", "device", "orgContact", or one that is unknown."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str, properties: dict[str, Any]) -> None:
+        super().__init__(properties)
+        self.kind = kind
+
+
 @dataclass(slots=True, kw_only=True)
 class Assignment:
-    """An appRoleAssignment of the one service principal. It can be created and removed, never updated."""
+    """An appRoleAssignment of the one service principal. It can be created and removed, never updated.
+
+    ``since`` and ``until`` are the LSNs of its making and removal; ``until`` is 0 while it exists.
+    """
 
     id: str
     role_id: str
     principal_type: str
     principal_id: str
     created: str
+    since: int = 1
+    until: int = 0
     json: bytes | None = None
 
 
@@ -163,3 +212,35 @@ class Tenant:
     app_id: str
     app_display_name: str
     roles: tuple[AppRole, ...]
+
+
+def role_json(role_id: str, value: str, display_name: str, *, enabled: bool = True) -> dict[str, Any]:
+    """An entry of ``appRoles``."""
+    return {
+        "id": role_id,
+        "value": value,
+        "displayName": display_name,
+        "description": display_name,
+        "isEnabled": enabled,
+        "allowedMemberTypes": ["User"],
+        "origin": "Application",
+    }
+
+
+class ServicePrincipal(DirectoryObject):
+    """The service principal of the application, with the roles it declares."""
+
+    __slots__ = ()
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__(
+            {
+                "id": tenant.service_principal_id,
+                "appId": tenant.app_id,
+                "displayName": tenant.app_display_name,
+                "accountEnabled": True,
+                "appRoleAssignmentRequired": True,
+                "servicePrincipalType": "Application",
+                "appRoles": [role_json(role.id, role.value, role.display_name) for role in tenant.roles],
+            }
+        )

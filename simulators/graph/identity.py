@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
+from simulators.graph.client_assertions import BEARER, judge
+
 if TYPE_CHECKING:
     from simulators.graph.simulation import Simulation
 
@@ -62,7 +64,7 @@ Refusal = tuple[int, str, int, str]
 def refusals(sim: "Simulation", *, tenant: str, form: Mapping[str, Any], origin: str) -> Iterator[Refusal]:
     """Why a token request is refused: (HTTP status, OAuth error, AADSTS number, message), the first one counts."""
     wanted = sim.directory.tenant
-    if tenant != wanted.id:
+    if tenant.casefold() != wanted.id:
         yield 400, "invalid_request", 90002, f"Tenant '{tenant[:60]}' not found."
     for name in ("client_id", "scope", "grant_type"):
         if not form.get(name):
@@ -73,12 +75,28 @@ def refusals(sim: "Simulation", *, tenant: str, form: Mapping[str, Any], origin:
         yield 400, "unauthorized_client", 700016, "Application was not found in the directory."
     if form.get("scope") not in {f"{root}/.default" for root in (origin, *PUBLIC_ROOTS)}:
         yield 400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid."
+    yield from _proof(sim, form=form, endpoint=f"{origin}/{wanted.id}")
+
+
+def _proof(sim: "Simulation", *, form: Mapping[str, Any], endpoint: str) -> Iterator[Refusal]:
+    """What is wrong with the secret or the assertion."""
+    now = sim.clock.now()
     if "client_assertion" in form:
-        yield 401, "invalid_client", 700027, "This simulator takes a client secret, not an assertion."
+        if form.get("client_assertion_type") != BEARER:
+            yield 400, "invalid_request", 50027, "The client_assertion_type is not supported."
+        audiences = frozenset({f"{endpoint}/oauth2/v2.0/token", f"{endpoint}/v2.0", f"{endpoint}/oauth2/token"})
+        client = sim.directory.tenant.client_id
+        text = str(form["client_assertion"])
+        if problem := judge(sim.credentials, text, client_id=client, audiences=audiences, now=now):
+            yield 401, "invalid_client", *problem
+        return
     if "client_secret" not in form:
         yield 401, "invalid_client", 7000218, "The request body must contain client_assertion or client_secret."
-    if form.get("client_secret") != wanted.client_secret:
+    expires = sim.credentials.secrets.get(str(form.get("client_secret")))
+    if expires is None:
         yield 401, "invalid_client", 7000215, "Invalid client secret provided."
+    elif expires <= now:
+        yield 401, "invalid_client", 7000222, "The provided client secret keys for the app are expired."
 
 
 def grant(sim: "Simulation", *, tenant: str, form: Mapping[str, Any], origin: str) -> web.Response:
@@ -109,13 +127,20 @@ def grant(sim: "Simulation", *, tenant: str, form: Mapping[str, Any], origin: st
     )
 
 
-def discovery(*, tenant: str, origin: str) -> web.Response:
-    """Answer ``GET /{tenant}/v2.0/.well-known/openid-configuration``."""
+def discovery(sim: "Simulation", *, tenant: str, origin: str) -> web.Response:
+    """Answer ``GET /{tenant}/v2.0/.well-known/openid-configuration``; 400 for a tenant that is not here."""
+    if tenant.casefold() != sim.directory.tenant.id:
+        return failure(400, "invalid_tenant", 90002, f"Tenant '{tenant[:60]}' not found.")
     base = f"{origin}/{tenant}"
     document = {
         "token_endpoint": f"{base}/oauth2/v2.0/token",
         "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
         "issuer": f"{base}/v2.0",
         "jwks_uri": f"{base}/discovery/v2.0/keys",
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["openid"],
     }
     return web.Response(body=orjson.dumps(document), content_type="application/json")

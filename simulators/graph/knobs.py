@@ -13,6 +13,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "listPaging": ("moving", "stable"),
     "throttling": ("off", "S", "M", "L"),
     "unsupportedDeltaOptions": ("reject", "ignore"),
+    "groupSubscriptionNeeds": ("GroupMember.Read.All", "Group.Read.All"),
+    "overlargeTop": ("reject", "clamp"),
 }
 
 
@@ -41,12 +43,20 @@ class Knobs:
     empty_pages: bool = False
     hard_deleted_members: str = "prompt"
     restore_resends_members: bool = False
+    soft_deleted_days: float = 30.0
     flapped_links: str = "omit"
     soft_deleted_group_links: str = "before"
     unsupported_delta_options: str = "reject"
     delta_token_days: float = 7.0
     delta_expiry: str = "410"
     throttling: str = "off"
+    overlarge_top: str = "reject"
+    upper_case_ids: bool = False
+    subscription_quota: int = 100
+    group_subscription_needs: str = "GroupMember.Read.All"
+    handshake_seconds: float = 10.0
+    notification_delay_ms: float = 20.0
+    notification_retry_seconds: float = 1.0
 
     def turn(self, values: dict[str, Any]) -> None:
         """Set some knobs by their JSON names; raises ``ValueError`` naming the first bad one, setting none."""
@@ -83,13 +93,26 @@ def _check(name: str, value: Any, current: Any) -> None:
 
 
 class Clock:
-    """Wall time plus what ``/_sim/clock/advance`` added, in epoch seconds."""
+    """Wall time plus what was added to it; or a time that stands still until it is advanced. In epoch seconds."""
 
-    __slots__ = ("offset",)
+    __slots__ = ("frozen_at", "offset")
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self.frozen_at: float | None = None
 
     def now(self) -> float:
         """Epoch seconds of the simulated tenant."""
-        return time.time() + self.offset
+        return (time.time() if self.frozen_at is None else self.frozen_at) + self.offset
+
+    def freeze(self, frozen: bool) -> None:
+        """Let the time stand still, or go on from where it stands."""
+        if frozen and self.frozen_at is None:
+            self.frozen_at = time.time()
+        elif not frozen and self.frozen_at is not None:
+            self.offset += self.frozen_at - time.time()
+            self.frozen_at = None
+
+    def reset(self) -> None:
+        """Return to wall time."""
+        self.offset, self.frozen_at = 0.0, None

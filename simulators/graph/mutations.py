@@ -1,55 +1,17 @@
 """Transactions of the control plane: a list of changes that take effect at one LSN, or not at all."""
 
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from simulators.graph.directory import RefusedError
-from simulators.graph.entities import DEFAULT_ACCESS_ROLE_ID, GROUP_TEXT, USER_TEXT
-from simulators.graph.names import group_name, person
+from simulators.graph.entities import GROUP_TEXT, USER_TEXT
+from simulators.graph.fields import Fields
+from simulators.graph.mutations_application import APPLICATION_OPS, Run
+from simulators.graph.names import group_name, guest, person
+from simulators.graph.refusal import RefusedError
 
 if TYPE_CHECKING:
     from simulators.graph.simulation import Simulation
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z")
-_REQUIRED = object()
-
-
-class Fields:
-    """One mutation being read: each field is taken once, and what is left over is an error."""
-
-    def __init__(self, mutation: Any) -> None:
-        if not isinstance(mutation, dict):
-            raise RefusedError("", "must be an object")
-        self._left = dict(mutation)
-
-    def text(self, name: str, default: Any = _REQUIRED) -> Any:
-        """A text field; raises :class:`RefusedError` when it is missing or no text."""
-        value = self._left.pop(name, default)
-        if value is _REQUIRED or (value is not default and not (isinstance(value, str) and value)):
-            raise RefusedError(name, "must be a text that is not empty")
-        return value
-
-    def identifier(self, name: str, default: Any = _REQUIRED) -> Any:
-        """An object id, folded to lower case."""
-        value = self.text(name, default)
-        if value is not default and not _UUID.fullmatch(value.casefold()):
-            raise RefusedError(name, "must be a UUID")
-        return value if value is default else value.casefold()
-
-    def take(self, name: str, kind: type, default: Any) -> Any:
-        """A field of some JSON type."""
-        value = self._left.pop(name, default)
-        if not isinstance(value, kind):
-            raise RefusedError(name, f"must be a {kind.__name__}")
-        return value
-
-    def done(self) -> None:
-        """Raise :class:`RefusedError` when a field was not taken."""
-        if self._left:
-            raise RefusedError(min(self._left), "no such field of this op")
+FLAGS = {"user": ("accountEnabled",), "group": ("securityEnabled", "mailEnabled")}
 
 
 def transact(sim: "Simulation", mutations: Any) -> dict[str, Any]:
@@ -74,42 +36,21 @@ def transact(sim: "Simulation", mutations: Any) -> dict[str, Any]:
     return {"lsn": sim.directory.commit(), "at": sim.clock.now(), "results": results}
 
 
-def _assign(sim: "Simulation", fields: Fields) -> dict[str, Any]:
-    kind, principal = fields.text("principalType"), fields.identifier("principalId")
-    role, created = fields.text("role"), fields.text("createdDateTime", None)
-    fields.done()
-    if kind not in ("User", "Group"):
-        raise RefusedError("principalType", 'must be "User" or "Group"')
-    made = sim.directory.assign(
-        principal_type=kind,
-        principal_id=principal,
-        role_id=_role_id(sim, role),
-        created=instant(created, sim.clock.now()),
-    )
-    return {"assignmentId": made.id, "createdDateTime": made.created}
-
-
-def _unassign(sim: "Simulation", fields: Fields) -> dict[str, Any]:
-    principal, role = fields.identifier("principalId"), fields.text("role", None)
-    fields.text("principalType", None)
-    fields.done()
-    gone = sim.directory.unassign(principal, None if role is None else _role_id(sim, role))
-    return {"assignmentIds": gone}
-
-
 def _create_user(sim: "Simulation", fields: Fields) -> dict[str, Any]:
-    user_id, given = fields.identifier("userId", None), _properties(fields, USER_TEXT)
+    user_id, given = fields.identifier("userId", None), _properties(fields, "user")
     fields.done()
     directory = sim.directory
     invented = person(user_id or directory.new_id(), len(directory.user_order), directory.random)
     if "userPrincipalName" in given:
         invented.pop("mail", None)
+    elif given.get("userType") == "Guest":
+        guest(invented)
     user = directory.create_user({**invented, **given})
     return {"userId": user.id, "userPrincipalName": user.properties["userPrincipalName"]}
 
 
 def _update_user(sim: "Simulation", fields: Fields) -> dict[str, Any]:
-    user_id, given = fields.identifier("userId"), _properties(fields, USER_TEXT)
+    user_id, given = fields.identifier("userId"), _properties(fields, "user")
     fields.done()
     sim.directory.update_user(user_id, given)
     return {"userId": user_id}
@@ -117,7 +58,7 @@ def _update_user(sim: "Simulation", fields: Fields) -> dict[str, Any]:
 
 def _create_group(sim: "Simulation", fields: Fields) -> dict[str, Any]:
     group_id, name = fields.identifier("groupId", None), fields.text("displayName", None)
-    members = fields.take("members", list, [])
+    members, given = fields.take("members", list, []), _properties(fields, "group")
     fields.done()
     directory = sim.directory
     properties: dict[str, Any] = {
@@ -125,12 +66,13 @@ def _create_group(sim: "Simulation", fields: Fields) -> dict[str, Any]:
         "displayName": name or group_name(len(directory.group_order)),
         "securityEnabled": True,
         "groupTypes": [],
+        **given,
     }
     return {"groupId": directory.create_group(properties, [str(member).casefold() for member in members]).id}
 
 
 def _update_group(sim: "Simulation", fields: Fields) -> dict[str, Any]:
-    group_id, given = fields.identifier("groupId"), _properties(fields, GROUP_TEXT)
+    group_id, given = fields.identifier("groupId"), _properties(fields, "group")
     fields.done()
     sim.directory.update_group(group_id, given)
     return {"groupId": group_id}
@@ -143,7 +85,7 @@ def _delete_group(sim: "Simulation", fields: Fields) -> dict[str, Any]:
     return {"groupId": group_id}
 
 
-def _on(name: str, method: str) -> Callable[["Simulation", Fields], dict[str, Any]]:
+def _on(name: str, method: str) -> Run:
     def run(sim: "Simulation", fields: Fields) -> dict[str, Any]:
         object_id = fields.identifier(name)
         fields.done()
@@ -153,7 +95,7 @@ def _on(name: str, method: str) -> Callable[["Simulation", Fields], dict[str, An
     return run
 
 
-def _membership(method: str) -> Callable[["Simulation", Fields], dict[str, Any]]:
+def _membership(method: str) -> Run:
     def run(sim: "Simulation", fields: Fields) -> dict[str, Any]:
         group_id, user_id = fields.identifier("groupId"), fields.identifier("userId")
         fields.done()
@@ -163,9 +105,8 @@ def _membership(method: str) -> Callable[["Simulation", Fields], dict[str, Any]]
     return run
 
 
-OPS: dict[str, Callable[["Simulation", Fields], dict[str, Any]]] = {
-    "assign": _assign,
-    "unassign": _unassign,
+OPS: dict[str, Run] = {
+    **APPLICATION_OPS,
     "createUser": _create_user,
     "updateUser": _update_user,
     "softDeleteUser": _on("userId", "soft_delete_user"),
@@ -180,34 +121,23 @@ OPS: dict[str, Callable[["Simulation", Fields], dict[str, Any]]] = {
 }
 
 
-def _properties(fields: Fields, texts: frozenset[str]) -> dict[str, Any]:
+def _properties(fields: Fields, kind: str) -> dict[str, Any]:
+    """The ``properties`` of a mutation. With ``unchecked`` a text property may hold anything, as no real one should."""
     given: dict[str, Any] = fields.take("properties", dict, {})
+    unchecked = fields.take("unchecked", bool, False)
+    texts = USER_TEXT if kind == "user" else GROUP_TEXT
     for name, value in given.items():
         place = f"properties.{name}"
-        if name == "accountEnabled" and texts is USER_TEXT:
-            if not isinstance(value, bool):
+        if name in FLAGS[kind]:
+            if not isinstance(value, bool) and not unchecked:
                 raise RefusedError(place, "must be true or false")
+        elif name == "groupTypes" and kind == "group":
+            if not isinstance(value, list):
+                raise RefusedError(place, "must be a list")
         elif name not in texts:
             raise RefusedError(place, "no property that can be written")
+        elif unchecked and name != "userPrincipalName":
+            continue
         elif not isinstance(value, str) and (value is not None or name in ("userPrincipalName", "displayName")):
             raise RefusedError(place, "must be a text")
     return given
-
-
-def _role_id(sim: "Simulation", role: str) -> str:
-    if role in ("Default Access", DEFAULT_ACCESS_ROLE_ID):
-        return DEFAULT_ACCESS_ROLE_ID
-    for declared in sim.directory.tenant.roles:
-        if role in (declared.id, declared.value, declared.display_name):
-            return declared.id
-    raise RefusedError("role", "the application declares no such role")
-
-
-def instant(text: str | None, now: float) -> str:
-    """An ISO 8601 instant with seven digits after the second, as Graph writes it; ``now`` when none is given."""
-    if text is None:
-        return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        raise RefusedError("createdDateTime", "must be like 2026-03-01T10:00:00Z")
-    return f"{found.group(1)}.{(found.group(2) or ''):0<7}Z"

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any
 
 DOMAIN = "contoso.example"
+HOME_DOMAIN = "fabrikam.example"
 GIVEN = (
     *(
         "Noor",
@@ -68,13 +69,23 @@ def person(user_id: str, number: int, source: random.Random) -> dict[str, Any]:
         "department": source.choice(DEPARTMENTS),
         "city": source.choice(CITIES),
         "accountEnabled": number % 40 != 39,
-        "userType": "Guest" if number % 100 == 99 else "Member",
+        "userType": "Member",
     }
     if number % 50 != 49:
         properties["mail"] = name
     if number % 10 != 9:
         properties["employeeId"] = f"E{number:06d}"
+    if number % 100 == 99:
+        guest(properties)
     return properties
+
+
+def guest(properties: dict[str, Any]) -> None:
+    """Make a person of the tenant one of another: the name is that of the home tenant with ``#EXT#`` in it."""
+    local = str(properties["userPrincipalName"]).partition("@")[0]
+    properties["userType"] = "Guest"
+    properties["userPrincipalName"] = f"{local}_{HOME_DOMAIN}#EXT#@{DOMAIN}"
+    properties["mail"] = f"{local}@{HOME_DOMAIN}"
 
 
 def slug(name: str) -> str:

@@ -4,11 +4,24 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from simulators.graph.entities import GROUP_DEFAULTS, GROUP_PROPERTIES, USER_DEFAULTS, USER_PROPERTIES, Projection
+from simulators.graph.entities import (
+    GROUP_DEFAULTS,
+    GROUP_PROPERTIES,
+    SERVICE_PRINCIPAL_DEFAULTS,
+    SERVICE_PRINCIPAL_PROPERTIES,
+    USER_DEFAULTS,
+    USER_PROPERTIES,
+    Projection,
+)
 
 OPTIONS = frozenset(
     {"$select", "$filter", "$top", "$skiptoken", "$deltatoken", "$orderby", "$expand", "$search", "$count"}
 )
+TYPES = {
+    "user": (USER_PROPERTIES, USER_DEFAULTS),
+    "group": (GROUP_PROPERTIES, GROUP_DEFAULTS),
+    "servicePrincipal": (SERVICE_PRINCIPAL_PROPERTIES, SERVICE_PRINCIPAL_DEFAULTS),
+}
 _ID_CLAUSE = re.compile(r"id eq '([^']*)'", re.IGNORECASE)
 
 
@@ -56,15 +69,6 @@ class Options:
             if name not in allowed:
                 raise unsupported(f"The query option '{name}' is not supported here.")
 
-    def top(self) -> int:
-        """``$top`` of a collection: 100 when absent, at most 999 ("Paging Microsoft Graph data in your app")."""
-        text = self.get("$top")
-        if text is None:
-            return 100
-        if not text.isdigit() or not 1 <= int(text) <= 999:
-            raise unsupported(f"Invalid page size specified: '{text[:20]}'. Must be between 1 and 999 inclusive.")
-        return int(text)
-
 
 def parse_options(pairs: list[tuple[str, str]]) -> Options:
     """Sort query parameters; a name that begins with ``$`` and is no OData option is an error, so typos fail loudly."""
@@ -82,11 +86,11 @@ def parse_options(pairs: list[tuple[str, str]]) -> Options:
 
 @lru_cache(maxsize=256)
 def project(kind: str, select: str | None, *, sparse: bool, delta: bool = False) -> Projection:
-    """The interned projection of ``$select`` on "user" or "group"; never-set properties are omitted when ``sparse``.
+    """The interned projection of ``$select`` on "user", "group" or "servicePrincipal"; never-set properties are omitted when ``sparse``.
 
     Raises :class:`GraphError` for a property that the type does not have.
     """
-    known, defaults = (USER_PROPERTIES, USER_DEFAULTS) if kind == "user" else (GROUP_PROPERTIES, GROUP_DEFAULTS)
+    known, defaults = TYPES[kind]
     if select is None:
         return Projection(names=defaults, members=delta and kind == "group", sparse=sparse)
     asked = [name.strip() for name in select.split(",") if name.strip()]

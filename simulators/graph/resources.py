@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from multidict import CIMultiDict
+
 from simulators.graph.call import Call
 from simulators.graph.entities import Group, Projection, State, User
+from simulators.graph.exchange import Reply
 from simulators.graph.odata import bad_request, not_found, project
 from simulators.graph.pages import Page
 
@@ -20,6 +23,7 @@ def entity(call: Call, kind: str, key: str) -> bytes:
         found = directory.users.get(directory.by_name.get(key.casefold(), key.casefold()))
     else:
         found = directory.groups.get(key.casefold())
+    found = None if found is None else directory.seen(found, call.sees(f"{kind}s"))
     if found is None or found.state is not State.LIVE:
         raise not_found(key[:80])
     context = f'{{"@odata.context":"{call.origin}/v1.0/$metadata#{kind}s/$entity",'
@@ -32,7 +36,31 @@ def listing(call: Call, kind: str) -> Page:
     call.options.only("$select", "$top", "$skiptoken", "$count")
     projection = project(kind, call.options.get("$select"), sparse=False)
     order = call.sim.directory.user_order if kind == "user" else call.sim.directory.group_order
-    return _walk(call, kind=f"{kind}s", order=order, projection=projection, start=resume(call, f"{kind}s"))
+    start = resume(call, f"{kind}s")
+    page = _walk(call, kind=f"{kind}s", order=order, projection=projection, start=start)
+    if not start and call.eventual and (call.options.get("$count") or "").casefold() == "true":
+        page.count = _living(call, kind)
+    return page
+
+
+def count(call: Call, kind: str) -> Reply:
+    """How many live users or groups there are, as plain text."""
+    call.require(kind)
+    return plain_count(call, _living(call, kind))
+
+
+def plain_count(call: Call, number: int) -> Reply:
+    """A ``$count`` segment: 400 without ``ConsistencyLevel: eventual``."""
+    call.options.only()
+    if not call.eventual:
+        raise bad_request("$count is not currently supported without the header ConsistencyLevel: eventual.")
+    return Reply(body=str(number).encode(), headers=CIMultiDict({"Content-Type": "text/plain"}))
+
+
+def _living(call: Call, kind: str) -> int:
+    directory = call.sim.directory
+    order: Sequence[User | Group] = directory.user_order if kind == "user" else directory.group_order
+    return sum(found.state is State.LIVE for found in order)
 
 
 def members(call: Call, key: str) -> Page:
@@ -40,28 +68,25 @@ def members(call: Call, key: str) -> Page:
     call.require("group")
     call.options.only("$select", "$top", "$skiptoken", "$count")
     directory = call.sim.directory
-    group = directory.groups.get(key.casefold())
-    if group is None or group.state is not State.LIVE:
+    group, lsn = directory.groups.get(key.casefold()), call.sees("groups")
+    seen = None if group is None else directory.seen(group, lsn)
+    if group is None or seen is None or seen.state is not State.LIVE:
         raise not_found(key[:80])
+    slots: Sequence[str | None] = group.slots if lsn is None else directory.members_at(group, lsn)
     select = call.options.get("$select")
     users = project("user", select if call.may_read("user") else "id", sparse=False)
-    groups = project("group", "id" if select else None, sparse=False)
+    others = project("group", "id" if select else None, sparse=False)
     rows: list[bytes] = []
-    position, top = resume(call, f"members {group.id}"), call.options.top()
-    while position < len(group.slots) and len(rows) < top:
-        member_id = group.slots[position]
+    position, top = resume(call, f"members {group.id}"), call.top()
+    while position < len(slots) and len(rows) < top:
+        member_id = slots[position]
         position += 1
-        if member_id is None:
-            continue
-        user = directory.users.get(member_id)
-        found = user if user is not None else directory.groups[member_id]
-        if found.state is State.LIVE:
-            kind = "user" if user is not None else "group"
-            body = found.json(users if user is not None else groups)
+        found = None if member_id is None else directory.any(member_id)
+        if member_id is not None and found is not None and found.state is State.LIVE:
+            kind = directory.kind_of(member_id)
+            body = found.json(users if kind == "user" else others)
             rows.append(b'{"@odata.type":"#microsoft.graph.%s",%s' % (kind.encode(), body[1:]))
-    return turn(
-        call, f"members {group.id}", "directoryObjects", rows, position if position < len(group.slots) else None
-    )
+    return turn(call, f"members {group.id}", "directoryObjects", rows, position if position < len(slots) else None)
 
 
 def resume(call: Call, what: str) -> int:
@@ -94,10 +119,11 @@ def turn(call: Call, what: str, context: str, rows: list[bytes], further: int | 
 
 def _walk(call: Call, *, kind: str, order: Sequence[User | Group], projection: Projection, start: int) -> Page:
     rows: list[bytes] = []
-    position, top = start, call.options.top()
+    position, top = start, call.top()
+    directory, lsn = call.sim.directory, call.sees(kind)
     while position < len(order) and len(rows) < top:
-        found = order[position]
+        found = order[position] if lsn is None else directory.seen(order[position], lsn)
         position += 1
-        if found.state is State.LIVE:
+        if found is not None and found.state is State.LIVE:
             rows.append(found.json(projection))
     return turn(call, kind, kind, rows, position if position < len(order) else None)

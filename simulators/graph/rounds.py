@@ -7,7 +7,7 @@ they were at the end of the window, worked out from the log alone.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
@@ -15,10 +15,11 @@ import orjson
 
 from simulators.graph.changelog import ADDED, EVERYTHING, REMOVED
 from simulators.graph.directory import Directory
-from simulators.graph.entities import Group, Projection, State, User
+from simulators.graph.entities import DirectoryObject, Group, Projection, State
 from simulators.graph.statetokens import Round
 
 NOTHING: frozenset[str] = frozenset()
+REPLAYED_TRANSACTIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ def removed(object_id: str, reason: str) -> bytes:
 def plan(directory: Directory, state: Round, projection: Projection) -> list[Change]:
     """Every object that surfaces in the window of ``state``, in the order of its first change."""
     assert state.after is not None
-    stream = directory.log.users if state.kind == "users" else directory.log.groups
+    stream = directory.log.of(state.kind)
     wanted = set(state.ids)
     changes: dict[str, Change] = {}
     for object_id, names in stream.window(state.after, state.upto):
-        if (not wanted or object_id in wanted) and (names is EVERYTHING or names & projection.surfacing):
+        if (not wanted or object_id in wanted) and ("*" in names or names & projection.surfacing):
             change = changes.setdefault(object_id, Change(object_id))
             change.names |= names
     if projection.members:
@@ -88,59 +89,63 @@ class Plans:
         return self._plans[key]
 
 
-class UserRound:
-    """The records of a users/delta round."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a round is made from. ``seen`` is the LSN that the answering replica has seen, ``None`` for everything."""
 
-    def __init__(
-        self, directory: Directory, state: Round, projection: Projection, changes: list[Change] | None, minimal: bool
-    ):
-        self._directory = directory
-        self._state = state
-        self._projection = projection
-        self._changes = changes
-        self._minimal = minimal
+    directory: Directory
+    state: Round
+    projection: Projection
+    changes: list[Change] | None
+    minimal: bool
+    seen: int | None = None
 
-    def part(self, index: int, offset: int) -> Part:  # noqa: ARG002 - a user has one part
-        """One record, or none for a user that an initial round does not promise."""
-        if self._changes is not None:
-            change = self._changes[index]
-            user = self._directory.users[change.id]
-            if user.state is State.LIVE:
-                return Part([live(user, self._projection, change.names if self._minimal else EVERYTHING)])
-            return Part([removed(user.id, "changed" if user.state is State.SOFT else "deleted")])
-        order = self._directory.user_order
-        found = self._directory.users.get(self._state.ids[index]) if self._state.ids else order[index]
-        return Part([found.json(self._projection)] if found is not None and found.state is State.LIVE else [])
+    def change(self, index: int) -> Change | None:
+        """The change at ``index``, or ``None`` in an initial round."""
+        return None if self.changes is None else self.changes[index]
+
+    def find(self, index: int) -> DirectoryObject | None:
+        """The object at ``index`` as the replica sees it."""
+        objects, order = self.directory.collection(self.state.kind)
+        change = self.change(index)
+        wanted = change.id if change is not None else self.state.ids[index] if self.state.ids else None
+        found = order[index] if wanted is None else objects.get(wanted)
+        return None if found is None else self.directory.seen(found, self.seen)
+
+
+class ObjectRound:
+    """The records of a users/delta or servicePrincipals/delta round."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def part(self, index: int, offset: int) -> Part:  # noqa: ARG002 - such an object has one part
+        """One record, or none for an object that an initial round does not promise."""
+        view, found, change = self._view, self._view.find(index), self._view.change(index)
+        if found is None or (change is None and found.state is not State.LIVE):
+            return Part([])
+        if found.state is not State.LIVE:
+            return Part([removed(found.id, "changed" if found.state is State.SOFT else "deleted")])
+        names = change.names if change is not None and view.minimal else EVERYTHING
+        return Part([live(found, view.projection, names)])
 
 
 class GroupRound:
     """The records of a groups/delta round: a large group is repeated with another slice of its members."""
 
-    def __init__(
-        self, directory: Directory, state: Round, projection: Projection, changes: list[Change] | None, minimal: bool
-    ):
-        self._directory = directory
-        self._state = state
-        self._projection = projection
-        self._changes = changes
-        self._minimal = minimal
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._directory = view.directory
+        self._projection = view.projection
 
     def part(self, index: int, offset: int) -> Part:
         """The group with the members from ``offset`` on; a soft-deleted one ends with its ``@removed`` record."""
-        change: Change | None = None
-        group: Group | None
-        if self._changes is not None:
-            change = self._changes[index]
-            group = self._directory.groups[change.id]
-        elif self._state.ids:
-            group = self._directory.groups.get(self._state.ids[index])
-        else:
-            group = self._directory.group_order[index]
-        if group is None or (change is None and group.state is State.HARD):
+        view, group, change = self._view, self._view.find(index), self._view.change(index)
+        if not isinstance(group, Group) or (change is None and group.state is State.HARD):
             return Part([])
         if group.state is State.HARD:
             return Part([removed(group.id, "deleted")])
-        names = EVERYTHING if change is None or not self._minimal else change.names
+        names = EVERYTHING if change is None or not view.minimal else change.names
         members, rest = self._slice(group, change, offset)
         if group.state is State.LIVE:
             surfaces = change is None or bool(change.names)
@@ -160,7 +165,7 @@ class GroupRound:
         if not self._projection.members:
             return [], None
         if change is None:
-            end = bisect_right(group.slot_lsns, self._state.upto)
+            end = bisect_right(group.slot_lsns, self._view.state.upto)
             window = group.slots[offset : min(offset + size, end)]
             found = [self._member(member, True) for member in window if member is not None]
         else:
@@ -171,12 +176,11 @@ class GroupRound:
         return found, offset + size if offset + size < end else None
 
     def _member(self, member_id: str, linked: bool) -> bytes:
-        kind = "group" if member_id in self._directory.groups else "user"
-        gone = "" if linked else ',"@removed":{"reason":"deleted"}'
-        return f'{{"@odata.type":"#microsoft.graph.{kind}","id":"{member_id}"{gone}}}'.encode()
+        body = self._directory.member_json(member_id)
+        return body if linked else body[:-1] + b',"@removed":{"reason":"deleted"}}'
 
 
-def live(target: User | Group, projection: Projection, names: frozenset[str]) -> bytes:
+def live(target: DirectoryObject, projection: Projection, names: frozenset[str]) -> bytes:
     """The record of an object: all selected properties, or with ``Prefer: return=minimal`` those of ``names`` and the id."""
     if "*" in names:
         return target.json(projection)
@@ -189,3 +193,28 @@ def live(target: User | Group, projection: Projection, names: frozenset[str]) ->
 def with_members(record: bytes, members: list[bytes]) -> bytes:
     """The record with ``members@delta``; without members it says nothing about membership."""
     return b'%s,"members@delta":[%s]}' % (record[:-1], b",".join(members)) if members else record
+
+
+def replayed(view: View, count: int) -> list[bytes]:
+    """Up to ``count`` records of the window before this round, in the state that this round ends with (rule 13)."""
+    state = view.state
+    if state.after is None:
+        return []
+    past = replace(state, after=max(0, state.after - REPLAYED_TRANSACTIONS), upto=state.after)
+    wanted = plan(view.directory, past, view.projection)[-count:]
+    now = {change.id: change for change in plan(view.directory, replace(past, upto=state.upto), view.projection)}
+    again = [
+        Change(
+            one.id,
+            one.names,
+            {member: now[one.id].links[member] for member in one.links if member in now[one.id].links},
+        )
+        for one in wanted
+    ]
+    contents = contents_of(replace(view, changes=again, state=replace(state, ids=())))
+    return [row for index in range(len(again)) for row in contents.part(index, 0).rows]
+
+
+def contents_of(view: View) -> Contents:
+    """The records of a round of this kind."""
+    return GroupRound(view) if view.state.kind == "groups" else ObjectRound(view)

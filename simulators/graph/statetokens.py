@@ -15,6 +15,8 @@ from simulators.graph.odata import GraphError, bad_request, unsupported
 Cursor = tuple[int, tuple[tuple[int, int], ...]]
 """(next index of the round, (index, offset) of groups whose members are not through yet)."""
 
+MOST_TOKENS = 10**9
+"""More than are ever issued between a snapshot and a restore."""
 EXPIRY_SHAPES = ("410", "syncStateNotFound", "30days")
 PAGE_SHAPES = ("notFound", "expired")
 
@@ -51,6 +53,27 @@ class StateTokens:
         self._epochs = {"delta": 0, "skip": 0}
         self._shape = {"delta": "410", "skip": "notFound"}
         self.generation = secrets.token_hex(4)
+        self._dead: set[str] = set()
+        self._unborn: list[tuple[int, int]] = []
+
+    def move(self) -> None:
+        """The tenant was moved: every token issued so far is answered as expired, with 410."""
+        self.generation = secrets.token_hex(4)
+
+    def kill(self, token: str) -> None:
+        """Let one ``$skiptoken`` be refused, as if the server had lost it."""
+        self._dead.add(token)
+
+    @property
+    def issued(self) -> int:
+        """How many tokens were issued."""
+        return self._nonce
+
+    def go_back(self, issued: int) -> None:
+        """The tenant was restored to when ``issued`` tokens were out: later ones are dead, for their future never was."""
+        top = max(self._nonce, issued) + MOST_TOKENS
+        self._unborn.append((issued, top))
+        self._nonce = top
 
     def expire(self, kind: str, shape: str) -> None:
         """Let every "delta" or "skip" token issued so far be refused with ``shape`` from now on."""
@@ -77,10 +100,12 @@ class StateTokens:
         mac = hashlib.blake2b(raw[12:], key=self._key, digest_size=12).digest()
         if not hmac.compare_digest(mac, raw[:12]):
             raise bad_request("Badly formed token.")
-        _, _, is_delta, epoch, content = orjson.loads(raw[12:])
+        _, nonce, is_delta, epoch, content = orjson.loads(raw[12:])
         if bool(is_delta) != delta:
             raise bad_request("Badly formed token.")
         kind = "delta" if delta else "skip"
+        if token in self._dead or any(first < nonce <= last for first, last in self._unborn):
+            raise expired("410") if delta else page_token_dead("notFound")
         if epoch != self._epochs[kind]:
             raise expired(self._shape[kind]) if delta else page_token_dead(self._shape[kind])
         opened: dict[str, Any] = content

@@ -11,7 +11,6 @@ from shared.contracts.outcomes import LicenseState, Result
 from tests.support.builders_console import (
     DEFINITION,
     Console,
-    Reply,
     assignment,
     change,
     deliver,
@@ -20,8 +19,7 @@ from tests.support.builders_console import (
     received,
     running_console,
 )
-
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{8765*4321}}\u202e'
+from tests.support.pages import HOSTILE, page, post, sign_in
 
 
 @pytest.fixture
@@ -29,26 +27,6 @@ async def console(database_url: str) -> AsyncIterator[Console]:
     """A console on loopback, where http was allowed on purpose."""
     async with running_console(database_url, allow_insecure_loopback=True) as running:
         yield running
-
-
-async def sign_in(console: Console, role: str = "viewer") -> str:
-    """Sign in and return the cookie header."""
-    reply = await post(console, "/sign-in", {"token": console.tokens[role]})
-    assert (reply.status, reply.headers["Location"]) == (303, "/")
-    cookie = reply.headers["Set-Cookie"]
-    for attribute in ("HttpOnly", "SameSite=strict", "Path=/"):
-        assert attribute in cookie
-    assert console.tokens[role] not in cookie
-    return cookie.partition(";")[0]
-
-
-async def post(console: Console, path: str, form: dict[str, str], **headers: str) -> Reply:
-    async with console.http.post(f"{console.url}{path}", data=form, headers=headers, allow_redirects=False) as response:
-        return Reply(status=response.status, headers=response.headers, raw=await response.read())
-
-
-async def page(console: Console, path: str, cookie: str) -> Reply:
-    return await console.call("GET", path, role=None, headers={"Cookie": cookie})
 
 
 async def test_nobody_sees_a_page_without_signing_in(console: Console) -> None:

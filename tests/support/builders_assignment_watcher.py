@@ -3,18 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import orjson
 
 from services.assignment_watcher.cycle import Cycle
+from services.assignment_watcher.policy import Policy
 from services.assignment_watcher.retries import Patience
 from services.assignment_watcher.settings import WatcherSettings
 from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
 from shared.contracts.assignments import CycleKind, CycleMark, DirectoryAssignment
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.outcomes import CycleFact, JobCondition
+from shared.contracts.source import HoldFact, SourceState
 from shared.contracts.topics import WATCHER
 from shared.runtime.frame import Frame
 from shared.runtime.http import HttpClient
@@ -86,7 +89,7 @@ async def a_tenant(*, users: int = 0, groups: int = 0, seed: int = 1) -> AsyncIt
 def a_watched_job(
     frame: Frame, tenant: Tenant, *, version: int = 1, secret: str | None = None, **settings: Any
 ) -> JobRecord:
-    """The job of this tenant. Removals are believed at once unless the settings say otherwise."""
+    """The job of this tenant. Removals are believed in the second cycle that misses them unless the settings say otherwise."""
     job = a_job(
         "job-1",
         version=version,
@@ -97,7 +100,7 @@ def a_watched_job(
             "graphRoot": tenant.url,
             "loginRoot": tenant.url,
         },
-        settings={"interval": "PT1S", "removalConfirmation": "PT0S"} | settings,
+        settings={"interval": "PT1S", "removalConfirmation": "PT1S"} | settings,
     )
     value = secret or tenant.config["clientSecret"]
     return job.model_copy(
@@ -141,6 +144,15 @@ class Said:
         return self.of(JobCondition)
 
     @property
+    def state(self) -> SourceState:
+        """The newest state of the source."""
+        return max(self.of(SourceState), key=lambda state: state.sequence)
+
+    @property
+    def holds(self) -> list[HoldFact]:
+        return self.of(HoldFact)
+
+    @property
     def ids(self) -> list[str]:
         return [row["headers"]["ce_id"] for row in self.rows]
 
@@ -173,18 +185,30 @@ class Watcher:
     tenant: Tenant
     sources: JobSources
     record: JobRecord
-    chunk: int = 1000
+    policy: dict[str, Any] = field(default_factory=dict)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    last: Cycle | None = None
 
     async def cycle(self) -> CycleKind:
+        """One cycle, two seconds after the last one by the clock of the watcher."""
         [job] = await self.frame.list_jobs()
+        self.now += timedelta(seconds=2)
         async with self.frame.lease("watcher/job-1") as lease:
             assert lease is not None
-            return await Cycle(self.frame, job, self._source(job), lease, chunk=self.chunk).run()
+            self.last = Cycle(self.frame, job, self._source(job), lease, self._policy())
+            return await self.last.run()
+
+    def _policy(self) -> Policy:
+        return Policy(**({"damper": timedelta(0), "clock": lambda: self.now} | self.policy))
 
     def _source(self, job: Any) -> Any:
         if getattr(self, "_opened", (None, None))[0] != job.version:
             self._opened = (job.version, self.sources.open(self.frame, job))
         return self._opened[1]
+
+    def sources_opened_anew(self) -> None:
+        """As when the service starts: the source of the job is opened again."""
+        self._opened = (None, None)
 
     async def said(self) -> Said:
         return Said(await outbox(self.frame))

@@ -192,7 +192,7 @@ def definition_for(stage: Stage, config: Mapping[str, Any], *, name: str = "Sale
             "capacity": SEATS,
         },
         "notifications": {"email": "identity-team@contoso.example", "onFailure": True},
-        "settings": {"interval": "PT1S", "removalConfirmation": "PT0S"},
+        "settings": {"interval": "PT1S", "removalConfirmation": "PT1S"},
     }
 
 

@@ -1,165 +1,257 @@
 """Microsoft Graph as a source: assignments in full, groups with their direct members and users by delta query."""
 
-import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
+from prometheus_client import Counter as Metric
 
-from services.assignment_watcher.answers import same_origin
-from services.assignment_watcher.graph import Graph, NotFoundError
+from services.assignment_watcher.graph import Asked, Graph
 from services.assignment_watcher.listing import AssignmentRow
-from services.assignment_watcher.sources.source import ChangePage, SourceUnavailableError, Stream
-from shared.contracts import job as definition
-from shared.contracts.assignments import AppRole
+from services.assignment_watcher.lookups import find
+from services.assignment_watcher.paging import Page, follow
+from services.assignment_watcher.refusals import NotFoundError, advised
+from services.assignment_watcher.sources.graph_records import MalformedRecordError, check_record, check_records
+from services.assignment_watcher.sources.source import (
+    ChangePage,
+    Found,
+    SourceError,
+    SourceMisconfiguredError,
+    SourceRefusedError,
+    SourceUnavailableError,
+    Stream,
+)
+from shared.contracts.assignments import AppRole, Lifecycle
+from shared.contracts.job import MicrosoftGraphSource
+from shared.runtime.log import logger
 
-ALWAYS_SELECTED: Final = ("id", "userPrincipalName", "displayName", "mail", "accountEnabled")
+_log = logger(__name__)
+_REFUSED = Metric("seatkeeper_graph_values_refused_total", "Attributes and records that were not taken over.", ["why"])
+
+ALWAYS_SELECTED: Final = ("id", "userPrincipalName", "displayName", "mail", "accountEnabled", "userType")
 GROUP_PROPERTIES: Final = ("id", "displayName", "securityEnabled", "members")
-PRINCIPALS: Final = {"user": "user", "group": "group"}
-"""Principal types that count; a grant to a service principal is app-only."""
-
-MOST_PAGES: Final = 50_000
-MOST_REPEATS: Final = 3
-MOST_EMPTY_PAGES: Final = 1_000
+PRINCIPALS: Final = {"user": "user", "group": "group", "serviceprincipal": "servicePrincipal"}
+_ENABLE_ADVICE: Final = (
+    "In Microsoft Entra, switch on 'Enabled for users to sign-in?' of the enterprise application, or pause the job."
+)
+_ID_ADVICE: Final = (
+    "Check source.servicePrincipalId of the job: it is the object id shown on the overview page of the enterprise application, not the "
+    "application (client) id, and not the object id of the app registration."
+)
 
 
 class MicrosoftGraph:
     """One enterprise application (service principal) of one tenant. Keeps the ``Source`` protocol."""
 
-    def __init__(self, graph: Graph, source: definition.Source, attributes: Iterable[str]) -> None:
-        self._graph = graph
-        self._principal = f"{graph.root}/v1.0/servicePrincipals/{source.service_principal_id}"
+    kind = "microsoft-graph"
+
+    def __init__(self, graph: Graph, source: MicrosoftGraphSource, attributes: Iterable[str]) -> None:
+        self.graph = graph
+        self._principal = f"/servicePrincipals/{quote(source.service_principal_id, safe='')}"
+        self._principal_id = source.service_principal_id
+        self.traffic = graph.traffic
         self.identity = f"{graph.root} {source.tenant_id} {source.service_principal_id}"
         self._select = ",".join(sorted({*ALWAYS_SELECTED, *attributes}))
+        self._followed: set[Stream] = set()
 
     def query(self, stream: Stream) -> str:
         """Return the URL of a full read ("user: delta", "group: delta")."""
         select = self._select if stream is Stream.USERS else ",".join(GROUP_PROPERTIES)
-        return f"{self._graph.root}/v1.0/{stream}/delta?$select={select}"
+        return f"{self.graph.base}/{stream}/delta?$select={select}"
 
     async def read_roles(self) -> Sequence[AppRole]:
         """Return the ``appRoles`` of the service principal ("Get servicePrincipal")."""
+        url = f"{self.graph.base}{self._principal}?$select=id,appId,accountEnabled,appRoles"
         try:
-            _, found = await self._graph.get(
-                f"{self._principal}?$select=id,appId,accountEnabled,appRoles", "servicePrincipal"
-            )
+            found = (await self.graph.read(url, Asked(kind="servicePrincipal"))).content
         except NotFoundError:
-            raise SourceUnavailableError(
-                "the service principal of the job does not exist in this tenant; check servicePrincipalId, which is the object id of the "
-                "enterprise application",
-                http_status=404,
-            ) from None
+            raise await self._principal_missing() from None
+        except SourceUnavailableError as error:
+            if error.failure.http_status == 400:
+                raise _wrong_id("is not an object id", 400) from None
+            raise
         if found.get("accountEnabled") is False:
-            raise SourceUnavailableError(
-                "the enterprise application is disabled for sign-in; enable it or pause the job"
+            raise advised(
+                SourceMisconfiguredError("the enterprise application is disabled for sign-in"), _ENABLE_ADVICE
             )
         roles = found.get("appRoles")
         if not isinstance(roles, list):
             raise SourceUnavailableError("Microsoft Graph gave a service principal without appRoles")
         return [
-            AppRole(id=role["id"].lower(), value=role.get("value") or "", display_name=role.get("displayName") or "")
+            AppRole(id=role["id"].lower(), value=_text(role.get("value")), display_name=_text(role.get("displayName")))
             for role in roles
             if isinstance(role, dict) and isinstance(role.get("id"), str)
         ]
 
     async def read_assignments(self) -> AsyncIterator[Sequence[AssignmentRow]]:
         """Yield pages of "List appRoleAssignments granted for a service principal"."""
-        link: str | None = f"{self._principal}/appRoleAssignedTo?$top=999"
-        guard = LoopGuard("appRoleAssignedTo")
-        first = True
-        while link is not None:
-            try:
-                _, page = await self._graph.get(link, "appRoleAssignedTo", page_token=not first)
-            except NotFoundError as error:
-                raise SourceUnavailableError(str(error), http_status=404) from None
-            value = _value(page, "appRoleAssignedTo")
-            guard.check(value)
-            yield [row for item in value if (row := _row(item)) is not None]
-            link, first = page.get("@odata.nextLink"), False
-
-    async def read_changes(self, stream: Stream, link: str | None) -> AsyncIterator[ChangePage]:
-        """Yield the pages of one delta round ("Use delta query to track changes in Microsoft Graph data")."""
-        url, delta_token, page_token = link or self.query(stream), link is not None, False
-        guard = LoopGuard(f"{stream}/delta")
-        while True:
-            try:
-                body, page = await self._graph.get(
-                    url, f"{stream}/delta", delta_token=delta_token, page_token=page_token
-                )
-            except NotFoundError as error:
-                raise SourceUnavailableError(str(error), http_status=404) from None
-            value = _value(page, f"{stream}/delta")
-            guard.check(value)
-            following, done = page.get("@odata.nextLink"), page.get("@odata.deltaLink")
-            if isinstance(following, str) == isinstance(done, str):
-                raise SourceUnavailableError(f"Microsoft Graph gave a page of {stream}/delta without one link to go on")
-            if done is not None:
-                self._own(done, stream)
-            yield ChangePage(body=body.decode() if value else "", records=len(value), link=done)
-            if following is None:
-                return
-            url, delta_token, page_token = following, False, True
-
-    async def read_members(self, group_id: str) -> AsyncIterator[ChangePage]:
-        """Yield the pages of "List group members"."""
-        link: str | None = f"{self._graph.root}/v1.0/groups/{quote(group_id, safe='')}/members?$select=id&$top=999"
-        guard = LoopGuard("groups/members")
-        first = True
-        while link is not None:
-            try:
-                _, page = await self._graph.get(link, "groups/members", page_token=not first)
-            except NotFoundError:
-                return
-            value = _value(page, "groups/members")
-            guard.check(value)
-            body = orjson.dumps({"value": [{"id": group_id, "members@delta": value}]}).decode()
-            yield ChangePage(body=body, records=1, link=None)
-            link, first = page.get("@odata.nextLink"), False
-
-    async def read_user(self, user_id: str) -> str | None:
-        """Return one user ("Get a user") as the only record of a page."""
-        url = f"{self._graph.root}/v1.0/users/{quote(user_id, safe='')}?$select={self._select}"
+        url = f"{self.graph.base}{self._principal}/appRoleAssignedTo?$top=999"
         try:
-            _, found = await self._graph.get(url, "user")
-        except NotFoundError:
+            async for page in follow(self.graph, url, Asked(kind="appRoleAssignedTo")):
+                yield [row for item in page.value if (row := _row(item)) is not None]
+        except NotFoundError as error:
+            raise SourceUnavailableError(str(error), http_status=404) from None
+
+    async def find_assignments(self, assignment_ids: Sequence[str]) -> frozenset[str]:
+        """Return those that "Get appRoleAssignment" still gives. When it gives none, the application itself is asked for as well."""
+        paths = [f"{self._principal}/appRoleAssignedTo/{quote(each, safe='')}" for each in assignment_ids]
+        answers = await find(self.graph, paths, Asked(kind="appRoleAssignment"))
+        found = frozenset(each for each, answer in zip(assignment_ids, answers, strict=True) if answer is not None)
+        if False:
+            # An application that is not there has no assignments either; that is not what "gone" means.
+            await self.read_roles()
+        return found
+
+    async def read_changes(
+        self, stream: Stream, link: str | None, *, page: str | None = None
+    ) -> AsyncIterator[ChangePage]:
+        """Yield the pages of one delta round ("Use delta query to track changes in Microsoft Graph data")."""
+        asked = Asked(kind=f"{stream}/delta")
+        pages = follow(
+            self.graph,
+            page or link or self.query(stream),
+            asked,
+            delta_token=page is None and link is not None,
+            page_token=page is not None,
+            proven=stream in self._followed,
+        )
+        try:
+            async for each in pages:
+                if (each.following is None) is (each.delta_link is None):
+                    raise SourceUnavailableError(
+                        f"Microsoft Graph gave a page of {asked.kind} without one link to go on"
+                    )
+                if link is not None:
+                    self._followed.add(stream)
+                yield self._change_page(each, stream)
+        except NotFoundError as error:
+            raise SourceUnavailableError(str(error), http_status=404) from None
+
+    async def read_members(self, group_id: str, *, in_background: bool = False) -> AsyncIterator[ChangePage]:
+        """Yield the pages of "List group members"."""
+        url = f"{self.graph.base}/groups/{quote(group_id, safe='')}/members?$select=id&$top=999"
+        asked = Asked(kind="groups/members", in_background=in_background)
+        begun = False
+        try:
+            async for page in follow(self.graph, url, asked):
+                begun = True
+                record = {"id": group_id.lower(), "members@delta": page.value}
+                _checked([record], "group", asked.kind)
+                body = orjson.dumps({"value": [record]}).decode()
+                yield ChangePage(body=body, records=1, following=page.following)
+        except NotFoundError as error:
+            if begun:
+                raise SourceUnavailableError(str(error), http_status=404) from None
+
+    async def find_users(self, user_ids: Sequence[str], *, in_background: bool = False) -> Sequence[Found]:
+        """Return what "Get a user" gives, and for the rest whether "Get deleted item" knows it."""
+        return await self._find("user", user_ids, self._select, in_background=in_background)
+
+    async def find_groups(self, group_ids: Sequence[str]) -> Sequence[Found]:
+        """Return what "Get group" gives, and for the rest whether "Get deleted item" knows it.
+
+        Deleted groups are shown with Group.Read.All only: without it a group that is not live is unknown.
+        """
+        return await self._find("group", group_ids, "id,displayName,securityEnabled", in_background=False)
+
+    async def count_users(self) -> int | None:
+        """Return what "Get the count of users" says, asked once."""
+        asked = Asked(kind="users/$count", eventual=True, tries=1)
+        try:
+            return await self.graph.count(f"{self.graph.base}/users/$count", asked)
+        except (SourceError, NotFoundError):
             return None
-        return orjson.dumps({"value": [{name: value for name, value in found.items() if name[:1] != "@"}]}).decode()
 
-    def _own(self, link: str, stream: Stream) -> None:
-        if not same_origin(self._graph.root, link):
-            raise SourceUnavailableError(
-                f"Microsoft Graph gave a deltaLink for {stream} to another host; it is not kept"
+    async def _find(self, what: str, ids: Sequence[str], select: str, *, in_background: bool) -> list[Found]:
+        wanted = list(dict.fromkeys(each.lower() for each in ids))
+        paths = [f"/{what}s/{quote(each, safe='')}?$select={select}" for each in wanted]
+        live = await find(self.graph, paths, Asked(kind=what, in_background=in_background))
+        found = {
+            each: _live(each, record, what) for each, record in zip(wanted, live, strict=True) if record is not None
+        }
+        rest = [each for each in wanted if each not in found]
+        paths = [f"/directory/deletedItems/{quote(each, safe='')}?$select=id" for each in rest]
+        try:
+            deleted = await find(self.graph, paths, Asked(kind=f"deletedItems/{what}", in_background=in_background))
+        except SourceRefusedError as error:
+            if what != "group" or error.failure.http_status != 403:
+                raise
+            deleted = [None] * len(rest)
+        for each, record in zip(rest, deleted, strict=True):
+            deleted_kind = str((record or {}).get("@odata.type", f"#microsoft.graph.{what}")).casefold()
+            known = record is not None and deleted_kind == f"#microsoft.graph.{what}"
+            lifecycle = Lifecycle.SOFT_DELETED if known else Lifecycle.UNKNOWN
+            found[each] = Found(object_id=each, lifecycle=lifecycle)
+        return [found[each] for each in wanted]
+
+    async def _principal_missing(self) -> SourceError:
+        """Say what is wrong with the id: it often is that of the application instead of that of its service principal."""
+        url = f"{self.graph.base}/servicePrincipals(appId='{quote(self._principal_id, safe='')}')?$select=id"
+        try:
+            found = (await self.graph.read(url, Asked(kind="servicePrincipal", tries=1))).content.get("id")
+        except (SourceError, NotFoundError):
+            found = None
+        if isinstance(found, str):
+            return _wrong_id(
+                f"is the application (client) id; the object id of its enterprise application is {found}", 404
             )
+        return _wrong_id("does not exist in this tenant", 404)
+
+    def _change_page(self, page: Page, stream: Stream) -> ChangePage:
+        records = _checked(page.value, "user" if stream is Stream.USERS else "group", f"{stream}/delta")
+        body = page.body.decode() if records is page.value else orjson.dumps({"value": records}).decode()
+        return ChangePage(
+            body=body if records else "", records=len(records), link=page.delta_link, following=page.following
+        )
 
 
-class LoopGuard:
-    """Ends a round that does not end by itself: chains of links that repeat the same page have been reported."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._seen: Counter[bytes] = Counter()
-        self._pages = self._empty = 0
-
-    def check(self, value: list[Any]) -> None:
-        """Count one page; raises ``SourceUnavailableError`` when the round goes in circles."""
-        self._pages += 1
-        self._empty = 0 if value else self._empty + 1
-        repeats = 0
-        if value:
-            digest = hashlib.blake2b(orjson.dumps(value), digest_size=16).digest()
-            self._seen[digest] += 1
-            repeats = self._seen[digest]
-        if self._pages > MOST_PAGES or self._empty > MOST_EMPTY_PAGES or repeats > MOST_REPEATS:
-            raise SourceUnavailableError(f"Microsoft Graph repeats pages of {self._what} without end")
+def _wrong_id(what: str, status: int) -> SourceError:
+    return advised(
+        SourceMisconfiguredError(f"the service principal id of the job {what}", http_status=status), _ID_ADVICE
+    )
 
 
-def _value(page: dict[str, Any], what: str) -> list[Any]:
-    value = page.get("value")
-    if not isinstance(value, list):
-        raise SourceUnavailableError(f"Microsoft Graph gave a page of {what} without a list of values")
-    return value
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _checked(value: list[Any], object_type: str, kind: str) -> list[Any]:
+    refused: Counter[str] = Counter()
+    try:
+        records = check_records(value, object_type, refused)
+    except MalformedRecordError as error:
+        raise SourceUnavailableError(
+            f"Microsoft Graph gave a page of {kind} that cannot be understood: {error}"
+        ) from None
+    _count(refused, kind)
+    return records
+
+
+def _count(refused: Counter[str], kind: str) -> None:
+    for why, number in refused.items():
+        _REFUSED.labels(why).inc(number)
+    if refused:
+        _log.warning("values were not taken over", action="values_refused", resource=kind, **_named(refused))
+
+
+def _named(refused: Counter[str]) -> dict[str, int]:
+    return {why.replace(" ", "_"): number for why, number in refused.items()}
+
+
+def _live(object_id: str, record: Mapping[str, Any], what: str) -> Found:
+    refused: Counter[str] = Counter()
+    properties = {name: value for name, value in record.items() if name[:1] != "@"}
+    try:
+        properties = check_record(properties, refused)
+    except MalformedRecordError as error:
+        raise SourceUnavailableError(f"Microsoft Graph gave a {what} that cannot be understood: {error}") from None
+    _count(refused, what)
+    if properties["id"].lower() != object_id:
+        raise SourceUnavailableError(f"Microsoft Graph gave another {what} than was asked for")
+    return Found(object_id=object_id, lifecycle=Lifecycle.LIVE, record=properties | {"id": object_id})
 
 
 def _row(item: Any) -> AssignmentRow | None:
@@ -168,7 +260,24 @@ def _row(item: Any) -> AssignmentRow | None:
         if kind is None:
             return None
         return AssignmentRow(
-            item["id"], kind, item["principalId"].lower(), item["appRoleId"].lower(), item.get("createdDateTime")
+            _whole(item["id"]),
+            kind,
+            _whole(item["principalId"]).lower(),
+            _whole(item["appRoleId"]).lower(),
+            _moment(item.get("createdDateTime")),
         )
     except (KeyError, AttributeError, TypeError):
         raise SourceUnavailableError("Microsoft Graph gave an assignment without id, principal or role") from None
+
+
+def _moment(value: Any) -> str | None:
+    try:
+        return value if isinstance(value, str) and datetime.fromisoformat(value).tzinfo else None
+    except ValueError:
+        return None
+
+
+def _whole(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("an id is a text")
+    return value

@@ -1,50 +1,62 @@
 """Opening the source that a job names: its gateway, its credentials, and the gate that jobs of one application share."""
 
-from services.assignment_watcher.graph import Graph
+import asyncio
+from pathlib import Path
+
+from services.assignment_watcher.graph import MOST_AT_ONCE, Graph
 from services.assignment_watcher.retries import Gate, Patience
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
+from services.assignment_watcher.sources.snapshot import Snapshot
 from services.assignment_watcher.sources.source import Source
-from services.assignment_watcher.tokens import ClientSecretTokens, NoTokens, TokenProvider
-from shared.runtime.errors import StartRefusedError
+from services.assignment_watcher.tokens.opening import CLIENT_SECRET, open_tokens
+from shared.contracts.job import SnapshotSource
 from shared.runtime.frame import Frame
 from shared.runtime.http import HttpClient
 from shared.runtime.jobs import Job
-from shared.runtime.secrets import SecretUnreadableError
 
-CLIENT_SECRET = "clientSecret"  # noqa: S105 - the name of the field, not a secret
+__all__ = ["CLIENT_SECRET", "JobSources"]
 
 
 class JobSources:
     """Opens sources over one HTTP client."""
 
-    def __init__(self, http: HttpClient, patience: Patience) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        patience: Patience,
+        *,
+        snapshot_folder: Path | None = None,
+        snapshot_bytes: int = 256_000_000,
+    ) -> None:
         self._http = http
+        self._snapshot_folder = snapshot_folder
+        self._snapshot_bytes = snapshot_bytes
         self._patience = patience
         self._gates: dict[tuple[str, str, str], Gate] = {}
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     def open(self, frame: Frame, job: Job) -> Source:
         """Return the source of ``job``. What is wrong with its credentials shows when it is read."""
         source = job.definition.source
-        gate = self._gates.setdefault((source.graph_root, source.tenant_id, source.client_id), Gate())
+        if isinstance(source, SnapshotSource):
+            return Snapshot(
+                source,
+                job.template.source_attributes,
+                folder=self._snapshot_folder,
+                limit_bytes=self._snapshot_bytes,
+            )
+        application = (source.graph_root.rstrip("/").lower(), source.tenant_id.lower(), source.client_id.lower())
+        gate = self._gates.setdefault(application, Gate())
         graph = Graph(
             source.graph_root,
-            tokens=self._tokens(frame, job),
+            tokens=open_tokens(frame, job, source, http=self._http, patience=self._patience),
             http=self._http,
             gate=gate,
             patience=self._patience,
+            slots=self._slots,
         )
         return MicrosoftGraph(graph, source, job.template.source_attributes)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._http.close()
-
-    def _tokens(self, frame: Frame, job: Job) -> TokenProvider:
-        ciphertext = job.secrets.get(CLIENT_SECRET)
-        if ciphertext is None:
-            return NoTokens("the job has no client secret; save it as clientSecret")
-        try:
-            secret = frame.secrets.decrypt(ciphertext, job_id=job.job_id, field=CLIENT_SECRET)
-        except (SecretUnreadableError, StartRefusedError) as error:
-            return NoTokens(str(error))
-        return ClientSecretTokens(job.definition.source, secret, http=self._http, patience=self._patience)

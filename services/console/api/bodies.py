@@ -3,19 +3,23 @@
 import base64
 import binascii
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.alias_generators import to_camel
 
 from services.console.api.problems import FieldError, invalid
+from services.console.client_certificate import read_certificate
 
 LONGEST_SECRET: Final = 4000
+LONGEST_REASON: Final = 500
 _HEADER_SAFE: Final = re.compile(r"^[\x21-\x7e]+$")
 
 JobId = Annotated[str, Path(alias="job", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
-Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=500)]
+HoldId = Annotated[str, Path(alias="hold", min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._:~-]+$")]
+Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=LONGEST_REASON)]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
 ]
@@ -31,11 +35,18 @@ class Secrets(BaseModel):
     secret_token: SecretStr | None = None
     secret_token_expires_at: AwareDatetime | None = None
     client_secret: SecretStr | None = None
+    client_secret_expires_at: AwareDatetime | None = None
+    client_certificate: SecretStr | None = None
 
     @field_validator("secret_token", "client_secret")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else _sendable(value)
+
+    @field_validator("client_certificate")
+    @classmethod
+    def _can_be_used(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _usable(value)
 
 
 class CredentialsToTest(BaseModel):
@@ -45,11 +56,39 @@ class CredentialsToTest(BaseModel):
 
     secret_token: SecretStr | None = None
     client_secret: SecretStr | None = None
+    client_certificate: SecretStr | None = None
 
     @field_validator("secret_token", "client_secret")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else _sendable(value)
+
+    @field_validator("client_certificate")
+    @classmethod
+    def _can_be_used(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _usable(value)
+
+
+class Why(BaseModel):
+    """Why an operator decides so; goes into the audit log."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, str_strip_whitespace=True)
+
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
+
+    @field_validator("reason")
+    @classmethod
+    def _can_be_kept(cls, value: str) -> str:
+        if "\x00" in value:
+            raise ValueError("holds a NUL character")
+        return value
+
+
+def _usable(value: SecretStr) -> SecretStr:
+    certificate = read_certificate(value.get_secret_value())
+    if certificate.expires_at <= datetime.now(UTC):
+        raise ValueError("has expired; make a new certificate, upload it to the app registration, and save it here")
+    return SecretStr(certificate.pem())
 
 
 def _sendable(value: SecretStr) -> SecretStr:

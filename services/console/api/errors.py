@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from services.console.api.problems import ProblemError, field_errors, invalid
+from services.console.holds import HoldNotFoundError, NotHeldError
 from services.console.job_definitions import JobDeletedError, JobNotFoundError, KeyReusedError, SecretsMissingError
 from shared.runtime.database import TRANSIENT_ERRORS
 
@@ -58,8 +59,12 @@ _EXPLAINED: Final[Mapping[type[Exception], Callable[[Any], ProblemError]]] = {
     KeyReusedError: lambda _: ProblemError(
         409,
         "Idempotency-Key was used before",
-        "This Idempotency-Key made a job with another definition. Use another key, or PATCH that job.",
+        "This Idempotency-Key was used for another request. Use another key; to change a job that it made, PATCH that job.",
     ),
+    HoldNotFoundError: lambda _: ProblemError(
+        404, "No such hold", "The job has no held removals with this id. See GET /api/v1/jobs/JOB/holds."
+    ),
+    NotHeldError: lambda error: ProblemError(409, "There is nothing to decide", str(error)),
 }
 EXPLAINED_ERRORS: Final = (*_EXPLAINED, *TRANSIENT_ERRORS, Exception)
 """The errors that the application answers by ``as_problem``."""

@@ -1,28 +1,25 @@
-"""Jobs: create, read, change, delete, their credentials, Test Connection, start and pause."""
+"""Jobs: create, read, change, delete, start and pause."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from services.console import job_definitions, read
 from services.console.api.access import Access, frame_of
-from services.console.api.bodies import CredentialsToTest, IdempotencyKey, JobId, Patch, Reason, Secrets
+from services.console.api.bodies import IdempotencyKey, JobId, Patch, Reason
 from services.console.api.problems import FieldError, Json, field_errors, invalid
-from services.console.connection_test import Credential, run_checks
-from services.console.job_definitions import StoredJob, StoredSecret
+from services.console.job_definitions import StoredJob
 from services.console.merge_patch import merge_patch
-from services.console.settings import ConsoleSettings
 from services.console.tokens import Operator, Role
 from shared.contracts.addresses import check_addresses
 from shared.contracts.control import ScheduleState
 from shared.contracts.ids import job_id_for
 from shared.contracts.job import JobDefinition
 from shared.runtime.frame import Frame
-from shared.runtime.secrets import SecretUnreadableError, fingerprint
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -70,15 +67,20 @@ async def change_job(
     operator: Admin,
     reason: Reason = "",
 ) -> Response:
-    """Change a job's definition by a JSON merge patch (RFC 7396); null brings a default back."""
+    """Change a job's definition by a JSON merge patch (RFC 7396); null brings a default back.
+
+    A patch that names another kind of source replaces the source: what the old kind had means nothing to the new one.
+    """
     frame = frame_of(request)
 
     def decide(known: StoredJob) -> StoredJob:
-        merged = merge_patch(known.definition.model_dump(mode="json", by_alias=True), patch)
+        document = known.definition.model_dump(mode="json", by_alias=True)
+        if _other_kind(document, patch):
+            del document["source"]
         try:
-            definition = JobDefinition.model_validate(merged)
+            definition = JobDefinition.model_validate(merge_patch(document, patch))
         except ValidationError as error:
-            raise invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
+            raise invalid(field_errors(error.errors(include_url=False))) from None
         _check_addresses(frame, definition)
         return replace(known, definition=definition)
 
@@ -100,44 +102,6 @@ async def delete_job(request: Request, job: JobId, operator: Admin, reason: Reas
     async with frame_of(request).transaction() as tx:
         await job_definitions.delete_job(tx, job_definitions.Request(operator=operator, reason=reason), job)
     return Response(status_code=204)
-
-
-@router.put("/{job}/secrets")
-async def put_secrets(request: Request, job: JobId, secrets: Secrets, operator: Admin, reason: Reason = "") -> Response:
-    """Save credentials. They are never shown again; those not named stay, null forgets."""
-    frame = frame_of(request)
-    named = sorted(Secrets.model_fields[name].alias or name for name in secrets.model_fields_set)
-    async with frame.transaction() as tx:
-        changed = await job_definitions.change_job(
-            tx,
-            job_definitions.Request(operator=operator, reason=reason),
-            job,
-            "jobs.secrets",
-            lambda known: replace(known, secrets=_with_secrets(frame, known, secrets, tx.now.isoformat())),
-            details={"fields": named},
-        )
-    return Json({"secrets": read.show_secrets(changed)})
-
-
-@router.post("/{job}/validateCredentials")
-async def validate_credentials(
-    request: Request, job: JobId, _: AnOperator, given: CredentialsToTest | None = None
-) -> Response:
-    """Test Connection: ask target and source with the given or the saved credentials; nothing is changed anywhere."""
-    frame = frame_of(request)
-    given = given or CredentialsToTest()
-    async with frame.connection() as connection:
-        known = await job_definitions.load_job(connection, job)
-    settings = frame.settings
-    assert isinstance(settings, ConsoleSettings)
-    checks = await run_checks(
-        known.definition,
-        secret_token=_credential(frame, known, "secretToken", given.secret_token),
-        client_secret=_credential(frame, known, "clientSecret", given.client_secret),
-        allow_insecure_loopback=settings.allow_insecure_loopback,
-        seconds=settings.console_connection_test_seconds,
-    )
-    return Json({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]})
 
 
 @router.post("/{job}/start")
@@ -174,44 +138,13 @@ def _check_addresses(frame: Frame, definition: JobDefinition) -> None:
         raise invalid(errors)
 
 
+def _other_kind(document: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
+    source = patch.get("source")
+    return isinstance(source, Mapping) and source.get("kind", document["source"]["kind"]) != document["source"]["kind"]
+
+
 def _paths(patch: Any, prefix: str = "") -> list[str]:
     """Return the paths that a merge patch names, for the audit log; what it sets them to stays out."""
     if not isinstance(patch, Mapping) or not patch:
         return [prefix] if prefix else []
     return [path for name, value in patch.items() for path in _paths(value, f"{prefix}.{name}" if prefix else name)]
-
-
-def _with_secrets(frame: Frame, job: StoredJob, given: Secrets, now: str) -> dict[str, StoredSecret]:
-    secrets = dict(job.secrets)
-    for name, value in (("secretToken", given.secret_token), ("clientSecret", given.client_secret)):
-        if value is not None:
-            text = value.get_secret_value()
-            secrets[name] = StoredSecret(
-                ciphertext=frame.secrets.encrypt(text, job_id=job.job_id, field=name),
-                fingerprint=fingerprint(text),
-                expires_at=None,
-                updated_at=now,
-            )
-        elif _snake(name) in given.model_fields_set:
-            secrets.pop(name, None)
-    if "secret_token_expires_at" in given.model_fields_set and "secretToken" in secrets:
-        expires = given.secret_token_expires_at
-        secrets["secretToken"] = replace(
-            secrets["secretToken"], expires_at=expires.isoformat() if expires else None, updated_at=now
-        )
-    return secrets
-
-
-def _snake(name: str) -> str:
-    return "secret_token" if name == "secretToken" else "client_secret"
-
-
-def _credential(frame: Frame, job: StoredJob, name: str, given: SecretStr | None) -> Credential:
-    if given is not None:
-        return Credential(text=given.get_secret_value())
-    if name not in job.secrets:
-        return Credential()
-    try:
-        return Credential(text=frame.secrets.decrypt(job.secrets[name].ciphertext, job_id=job.job_id, field=name))
-    except SecretUnreadableError as error:
-        return Credential(unreadable=str(error))

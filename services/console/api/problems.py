@@ -8,11 +8,15 @@ from typing import Any, Final
 import orjson
 from fastapi import Response
 
+from shared.contracts.job import field_path
+
 _SHOWN_FIELD: Final = re.compile(r"^[A-Za-z$][A-Za-z0-9_$.-]{0,120}$")
+_PLACES: Final = frozenset({"body", "query", "path", "header"})
 _WORDS: Final = {
     "extra_forbidden": "is not known here; check the spelling or leave it out",
     "missing": "is required",
     "json_invalid": "is not JSON",
+    "unknown_source": "must be microsoft-graph or snapshot",
 }
 
 
@@ -83,14 +87,17 @@ def problem_response(error: ProblemError) -> Response:
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     """Return pydantic's errors with the field named as the client wrote it; never with what the client sent."""
-    return [FieldError(field=_field(item["loc"]), message=_message(item)) for item in errors]
+    return [FieldError(field=_field(_place(item)), message=_message(item)) for item in errors]
+
+
+def _place(item: Mapping[str, Any]) -> Sequence[str | int]:
+    """Return where the error is; an unknown kind of source is one of the key ``kind``, which pydantic does not say."""
+    place: Sequence[str | int] = item["loc"]
+    return (*place, "kind") if item["type"] == "unknown_source" and isinstance(item.get("input"), Mapping) else place
 
 
 def _field(location: Sequence[str | int]) -> str:
-    parts = [str(part) for part in location]
-    if parts and parts[0] in ("body", "query", "path", "header"):
-        parts = parts[1:]
-    name = ".".join(parts)
+    name = field_path(tuple(location[1:] if location and location[0] in _PLACES else location))
     if not name or name.isdigit():  # the place in a body that is not JSON
         return "body"
     return name if _SHOWN_FIELD.match(name) else "a key that cannot be shown"

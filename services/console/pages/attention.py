@@ -9,15 +9,16 @@ from shared.contracts.public import UserStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """One row of "Needs attention"; ``status`` names the users that it is about, where it is about users."""
+    """One row of "Needs attention". ``status`` names the users that it is about, ``place`` the part of the job's page, if any."""
 
     what: str
     advice: str
     status: UserStatus | None = None
+    place: str | None = None
 
 
 def attention(row: Mapping[str, Any]) -> list[Attention]:
-    """Return what needs attention, the most urgent first: what stops the whole job, then failures by cause, then the waiting line."""
+    """Return what needs attention, the most urgent first: what stops the whole job, held removals, failures by cause, the waiting line."""
     status, licenses = row["status"], row["licenses"]
     found = []
     if status["missingSecrets"]:
@@ -34,6 +35,14 @@ def attention(row: Mapping[str, Any]) -> list[Attention]:
         found.append(
             Attention(what=f"The last cycle failed: {cycle['failure']['message']}", advice=cycle["failure"]["advice"])
         )
+    found.extend(
+        Attention(
+            what=f"The removal of {_people(hold['removals'])} of {hold['active']} is held: {hold['description']}",
+            advice="Look into the directory, then approve or reject it on the job's page.",
+            place="holds",
+        )
+        for hold in row["holds"]
+    )
     found.extend(
         Attention(
             what=f"{_people(cause['count'])} failed: {cause['code']}",

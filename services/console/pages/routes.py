@@ -1,27 +1,36 @@
-"""The pages and their addresses: overview, one job, one user, sign-in."""
+"""The pages and their addresses: overview, one job with its source and its holds, one user, sign-in."""
 
+import re
 from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import jinja2
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import ValidationError
 
-from services.console import job_definitions, read
+from services.console import holds, job_definitions, read
 from services.console.api.access import frame_of
-from services.console.api.bodies import Cursor, JobId, decode_cursor, encode_cursor
+from services.console.api.bodies import Cursor, HoldId, JobId, Why, decode_cursor, encode_cursor
 from services.console.api.people import no_such_user
-from services.console.api.problems import ProblemError
+from services.console.api.problems import ProblemError, field_errors, invalid
+from services.console.api.source import ask
+from services.console.holds import Decision, Wish
 from services.console.pages import sign_in as signing
 from services.console.pages.attention import attention
 from services.console.pages.sign_in import PageAccess
+from services.console.source_view import lasted
 from services.console.tokens import Operator, Role
 from shared.contracts.public import UserStatus
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 Viewer = Annotated[Operator, Depends(PageAccess(Role.VIEWER))]
+AnOperator = Annotated[Operator, Depends(PageAccess(Role.OPERATOR))]
 ROWS = 100
+HOLDS = 20
+_KEY = re.compile(r"^[A-Za-z0-9-]{1,100}$")
 
 
 def _environment() -> jinja2.Environment:
@@ -34,6 +43,8 @@ def _environment() -> jinja2.Environment:
         auto_reload=False,
     )
     environment.filters["time"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+    environment.filters["lasted"] = lasted
+    environment.filters["number"] = lambda number: f"{number:,}"
     environment.filters["address"] = lambda text: quote(text, safe="")
     return environment
 
@@ -54,6 +65,7 @@ async def overview(request: Request, viewer: Viewer) -> Response:
                 "status": await read.status(connection, stored),
                 "licenses": licenses,
                 "failures": await read.failures(connection, stored.job_id),
+                "holds": await holds.open_holds(connection, stored.job_id),
             }
             rows.append(row | {"attention": attention(row)})
     return _page(request, "overview.html", viewer=viewer, rows=rows)
@@ -67,21 +79,49 @@ async def show_job(
     status: Annotated[UserStatus | None, Query()] = None,
     cursor: Cursor = None,
 ) -> Response:
-    """Show the users of one job, all or those with one status."""
+    """Show one job: how far its source was read, held removals, and its users, all or those with one status."""
     after = decode_cursor(cursor)
     async with frame_of(request).connection() as connection:
-        shown = await read.job(connection, job)
+        stored = await job_definitions.load_job(connection, job)
+        shown = read.show_job(stored) | {"status": await read.status(connection, stored)}
+        source = await read.source(connection, stored)
+        held, older = await holds.list_holds(connection, job, after=None, limit=HOLDS)
         users, more = await read.users(connection, job, with_status=status, after=after, limit=ROWS)
     return _page(
         request,
         "job.html",
         viewer=viewer,
         job=shown,
+        source=source,
+        holds=[hold | {"key": str(uuid4())} for hold in held],
+        older_holds=older is not None,
+        may_decide=viewer.role.includes(Role.OPERATOR),
         users=users,
         more=encode_cursor(more),
         chosen=status,
         statuses=list(UserStatus),
     )
+
+
+@router.post("/jobs/{job}/holds/{hold}/{decision}")
+async def decide_hold(request: Request, job: JobId, hold: HoldId, decision: Decision, operator: AnOperator) -> Response:
+    """Approve or reject held removals, and go back to the job's page. The form carries an idempotency key: sent twice, it counts once."""
+    signing.same_origin(request)
+    form = await signing.form_of(request)
+    why = _why(form.get("reason", ""))
+    key = form.get("key", "")
+    if not _KEY.match(key):
+        key = str(uuid4())
+    wish = Wish(job_id=job, hold_id=hold, decision=decision, idempotency_key=key)
+    await ask(request, operator, wish, why.reason)
+    return RedirectResponse(f"/jobs/{job}#holds", status_code=303)
+
+
+def _why(reason: str) -> Why:
+    try:
+        return Why(reason=reason)
+    except ValidationError as error:
+        raise invalid(field_errors(error.errors(include_url=False, include_input=False))) from None
 
 
 @router.get("/jobs/{job}/users/{user}")

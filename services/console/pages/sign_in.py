@@ -46,9 +46,8 @@ class PageAccess:
 
 async def sign_in(request: Request, response: Response) -> bool:
     """Exchange the token of the form for a session cookie on ``response``; returns whether the token is good."""
-    _same_origin(request)
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-    token = form.get("token", [""])[0].strip()
+    same_origin(request)
+    token = (await form_of(request)).get("token", "").strip()
     frame = frame_of(request)
     settings = frame.settings
     assert isinstance(settings, ConsoleSettings)
@@ -74,11 +73,22 @@ async def sign_in(request: Request, response: Response) -> bool:
 
 async def sign_out(request: Request, response: Response) -> None:
     """End the session of the request and take its cookie back."""
-    _same_origin(request)
+    same_origin(request)
     if session := request.cookies.get(cookie_name(request)):
         async with frame_of(request).connection() as connection:
             await end_session(connection, session)
     response.delete_cookie(cookie_name(request), path="/", secure=_secure(request), httponly=True, samesite="strict")
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the first value of each field of a form; raises ``ProblemError`` (422) when it is none of ours."""
+    try:
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        raise ProblemError(
+            422, "The form is not valid", "It has too many fields. Open the page and try again."
+        ) from None
+    return {name: values[0] for name, values in fields.items()}
 
 
 def cookie_name(request: Request) -> str:
@@ -92,7 +102,10 @@ def _secure(request: Request) -> bool:
     return not (allowed and request.url.scheme == "http" and request.url.hostname in LOOPBACK_HOSTS)
 
 
-def _same_origin(request: Request) -> None:
-    """Refuse a form that another site sent (Fetch Metadata Request Headers, W3C)."""
+def same_origin(request: Request) -> None:
+    """Refuse a form that another site sent (Fetch Metadata Request Headers, W3C); raises ``ProblemError`` (403).
+
+    The cookie is ``SameSite=strict`` besides, so that such a form would come without a session.
+    """
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise ProblemError(403, "Not allowed", "The form came from another site. Open the page here and try again.")

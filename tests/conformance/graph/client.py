@@ -45,14 +45,28 @@ class Graph:
         sent = {"Authorization": f"Bearer {self.token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
         return await self.call("GET", url, headers=sent)
 
+    async def send(self, method: str, url: str, body: Any = None, **headers: str) -> Answer:
+        sent = {"Authorization": f"Bearer {self.token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return await self.call(method, url, headers=sent, **({} if body is None else {"json": body}))
+
+    async def allow(self, *permissions: str) -> None:
+        """Take a token with these application permissions."""
+        await self.sim("POST", "knobs", {"permissions": list(permissions)})
+        await self.authenticate()
+
+    async def batch(self, *requests: dict[str, Any]) -> Answer:
+        """One batch; requests without a method are GET."""
+        return await self.send("POST", "/v1.0/$batch", {"requests": [{"method": "GET", **one} for one in requests]})
+
     async def sim(self, method: str, path: str, body: Any = None) -> Any:
         answer = await self.call(method, f"/_sim/{path}", json=body)
         assert answer.status < 300, answer.body
         return answer.body
 
-    async def seed(self, *, users: int, groups: int, seed: int = 1) -> dict[str, Any]:
+    async def seed(self, *, users: int, groups: int, seed: int = 1, **more: int) -> dict[str, Any]:
         """A new tenant with default knobs and no faults, and a token for it."""
-        seeded: dict[str, Any] = await self.sim("POST", "seed", {"users": users, "groups": groups, "seed": seed})
+        plan = {"users": users, "groups": groups, "seed": seed, **more}
+        seeded: dict[str, Any] = await self.sim("POST", "seed", plan)
         self.config = await self.sim("GET", "config")
         await self.authenticate()
         return seeded
@@ -77,6 +91,11 @@ class Graph:
 
     async def assign(self, kind: str, principal: str, role: str = "User") -> Any:
         return await self.tx({"op": "assign", "principalType": kind, "principalId": principal, "role": role})
+
+    async def fault(self, match: str, kind: str, **fields: Any) -> str:
+        """Arm a fault."""
+        armed: str = (await self.sim("POST", "faults", {"match": match, "kind": kind, **fields}))["id"]
+        return armed
 
     @property
     def assigned_to(self) -> str:

@@ -20,7 +20,8 @@ async def graph(simulator: GraphSimulator) -> AsyncIterator[Graph]:
     """A client of a simulator with default knobs, no faults and an empty tenant."""
     async with aiohttp.ClientSession() as http:
         client = Graph(simulator.url, http)
-        await client.sim("DELETE", "faults")
+        for what in ("faults", "clock"):
+            await client.sim("DELETE", what)
         await client.sim("POST", "knobs", Knobs().as_json())
         await client.seed(users=0, groups=0)
         await client.sim("DELETE", "journal")

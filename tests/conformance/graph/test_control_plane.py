@@ -161,6 +161,22 @@ async def test_journal_counts_by_class_and_status_and_can_be_emptied(graph: Grap
     assert (await graph.sim("GET", "journal"))["requests"] == {}
 
 
+@pytest.mark.parametrize("asked", [{"retryAfter": "30"}, {"retryAfter": "date", "seconds": 30}])
+async def test_journal_counts_requests_that_came_although_they_were_told_to_wait(graph: Graph, asked: Any) -> None:
+    await graph.fault("users", "throttle", **asked)
+    for status in (429, 200, 200):
+        assert (await graph.get("/v1.0/users?$top=5")).status == status
+    journal = await graph.sim("GET", "journal?entries=true")
+    assert journal["duringRetryAfter"] == 2
+    assert [(entry["class"], entry["status"], entry["units"]) for entry in journal["entries"]] == [
+        ("users", 429, 1),
+        ("users", 200, 1),
+        ("users", 200, 1),
+    ]
+    await graph.sim("DELETE", "journal")
+    assert (await graph.sim("GET", "journal"))["duringRetryAfter"] == 0
+
+
 async def test_bad_knob_seed_and_expiry_are_refused_by_name(graph: Graph) -> None:
     for path, body, field in (
         *(

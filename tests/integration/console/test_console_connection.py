@@ -11,6 +11,7 @@ from aiohttp import web
 from simulators.graph.server import start as start_graph
 from simulators.linkedin.server import LinkedInSimulator
 from tests.support.builders_console import DEFINITION, Console, running_console
+from tests.support.builders_source import pem_certificate, pem_key
 
 
 @pytest.fixture
@@ -95,6 +96,22 @@ async def test_wrong_credentials_are_told_apart(console: Console, peers: Peers) 
     assert "client secret is wrong" in found["source"]["message"]
     nothing = await checks(console, peers.definition())
     assert [check["message"] for check in nothing.values()] == ["secretToken is not set", "clientSecret is not set"]
+
+
+async def test_a_certificate_works_once_the_application_has_it(console: Console, peers: Peers) -> None:
+    definition = peers.definition(source={"credential": "clientCertificate"})
+    certificate = pem_certificate()
+    unknown = await checks(console, definition, secretToken=peers.token, clientCertificate=certificate + pem_key())
+    assert "AADSTS700027" in unknown["source"]["message"]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(
+            f"{peers.graph.url}/_sim/credentials", json={"kind": "certificate", "certificate": certificate}
+        ) as said,
+    ):
+        assert said.status == 200, await said.text()
+    known = await checks(console, definition, secretToken=peers.token, clientCertificate=certificate + pem_key())
+    assert {name: check["ok"] for name, check in known.items()} == {"target": True, "source": True}, known
 
 
 async def test_wrong_addresses_and_ids_are_told_apart(console: Console, peers: Peers) -> None:

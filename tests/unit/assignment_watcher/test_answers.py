@@ -14,9 +14,11 @@ from services.assignment_watcher.answers import (
     RESYNC_CODES,
     Verdict,
     backoff,
+    claims_challenge,
     classify,
     error_code,
     missing_permissions,
+    resync_reason,
     retry_after,
     same_origin,
 )
@@ -55,6 +57,41 @@ def envelope(code: str, message: str = "", inner: str | None = None) -> bytes:
 )
 def test_answers_to_a_request_with_a_delta_token(status: int, body: bytes, verdict: Verdict) -> None:
     assert classify(status, body, delta_token=True, page_token=False) is verdict
+
+
+def test_a_query_that_worked_before_is_not_unsupported_its_token_died() -> None:
+    body = envelope("Request_UnsupportedQuery", "Nicht unterstützt.")
+    assert classify(400, body, delta_token=True, page_token=False, proven=True) is Verdict.RESYNC
+    assert classify(400, body, delta_token=True, page_token=False) is Verdict.STOP
+    assert classify(400, body, delta_token=False, page_token=False, proven=True) is Verdict.STOP
+
+
+def test_a_404_that_graph_did_not_write_is_not_an_object_that_is_gone() -> None:
+    for body in (b"", b"<html>Not Found</html>", b'{"message":"no route"}', b'{"error":{}}'):
+        assert classify(404, body, delta_token=False, page_token=False) is Verdict.STOP
+
+
+def test_why_a_delta_token_died_is_said_without_a_link() -> None:
+    assert resync_reason(410, b"") == "Microsoft Graph answered 410"
+    assert resync_reason(400, envelope("syncStateNotFound")) == "Microsoft Graph answered 400 syncStateNotFound"
+    old = envelope("Request_UnsupportedQuery", "DeltaLink https://graph.microsoft.com/x older than 30 days")
+    assert "://" not in resync_reason(400, old)
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
+def test_a_claims_challenge_is_read(claims: dict[str, str]) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(orjson.dumps(claims)).decode()
+        for value in (text, text.rstrip("=")):
+            header = f'Bearer realm="", error="insufficient_claims", claims="{value}"'
+            assert orjson.loads(claims_challenge(header) or "") == claims
+
+
+@given(st.text())
+def test_no_challenge_breaks_the_reader(text: str) -> None:
+    for header in (text, f'Bearer claims="{text}"', 'Bearer realm="", error="invalid_token"', None):
+        claims = claims_challenge(header)
+        assert claims is None or isinstance(orjson.loads(claims), dict)
 
 
 @given(st.integers(100, 599), st.sampled_from([*RESYNC_CODES, "x"]), st.booleans())

@@ -11,6 +11,7 @@ from services.assignment_watcher.core import (
     DEFAULT_ACCESS,
     LONGEST_PAUSE_SECONDS,
     Emitted,
+    Job,
     Path,
     Reason,
     User,
@@ -23,6 +24,7 @@ from shared.contracts.assignments import AppRole, Lifecycle
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROLES = {"r1": AppRole(id="r1", value="User", display_name="User"), "r2": AppRole(id="r2", value="Admin")}
 ATTRIBUTES = ("accountEnabled", "city", "id", "mail")
+JOB = Job(roles=ROLES, counting=frozenset({"r1"}), attributes=ATTRIBUTES)
 
 paths = st.lists(
     st.builds(
@@ -42,7 +44,7 @@ users = st.builds(User, object_id=st.just("u1"), lifecycle=lifecycles, attribute
 
 
 def said(user: User, last: Emitted | None) -> Any:
-    return decide(user, last, roles=ROLES, attributes=ATTRIBUTES)
+    return decide(user, last, JOB)
 
 
 def model(user: User) -> Mapping[str, Any]:
@@ -67,7 +69,7 @@ def model(user: User) -> Mapping[str, Any]:
 
 @given(users)
 def test_the_derived_state_is_that_of_the_model(user: User) -> None:
-    state, expected = derive(user, None, roles=ROLES, attributes=ATTRIBUTES), model(user)
+    state, expected = derive(user, None, JOB), model(user)
     assert state.assigned is expected["assigned"]
     assert frozenset(state.paths) == expected["paths"]
     assert frozenset(role.id for role in state.roles) == expected["roles"]
@@ -78,7 +80,7 @@ def test_the_derived_state_is_that_of_the_model(user: User) -> None:
 
 @given(users, users)
 def test_two_digests_are_equal_exactly_when_the_states_are(one: User, other: User) -> None:
-    digests = [derive(user, None, roles=ROLES, attributes=ATTRIBUTES).digest for user in (one, other)]
+    digests = [derive(user, None, JOB).digest for user in (one, other)]
     same = [
         {**model(user), "attributes": sorted(map(repr, model(user)["attributes"].items()))} for user in (one, other)
     ]
@@ -91,9 +93,7 @@ def test_the_order_of_rows_and_of_attributes_changes_nothing(user: User, source:
     source.shuffle(rows)
     source.shuffle(items)
     shuffled = User(object_id="u1", lifecycle=user.lifecycle, attributes=dict(items), paths=rows)
-    assert derive(user, None, roles=ROLES, attributes=ATTRIBUTES) == derive(
-        shuffled, None, roles=ROLES, attributes=ATTRIBUTES
-    )
+    assert derive(user, None, JOB) == derive(shuffled, None, JOB)
 
 
 @given(st.lists(users, max_size=6))

@@ -18,9 +18,9 @@ from services.console.credential_checks import (
     token_request,
 )
 from shared.contracts.failure_codes import Code
-from shared.contracts.job import Source
+from shared.contracts.job import MicrosoftGraphSource
 
-SOURCE = Source(tenant_id="t-1", client_id="c-1", service_principal_id="sp-1")
+SOURCE = MicrosoftGraphSource(tenant_id="t-1", client_id="c-1", service_principal_id="sp-1")
 
 
 def body(content: Any) -> bytes:
@@ -126,7 +126,7 @@ def test_the_source_works() -> None:
     assert service_principal_request(SOURCE, "x").url.startswith(
         "https://graph.microsoft.com/v1.0/servicePrincipals/sp-1?"
     )
-    request = token_request(SOURCE, "not-a-real-secret")
+    request = token_request(SOURCE, {"client_secret": "not-a-real-secret"})
     assert request.url == "https://login.microsoftonline.com/t-1/oauth2/v2.0/token"
     assert b"client_secret=not-a-real-secret" in (request.body or b"")
     assert "not-a-real-secret" not in repr(request)

@@ -103,6 +103,7 @@ def test_attention_says_what_and_what_to_do() -> None:
         },
         "licenses": {"overcommitted": 1, "waiting": 3},
         "failures": [{"code": "Conflict", "count": 2, "advice": "clear it"}],
+        "holds": [{"removals": 1, "active": 4, "description": "too many"}],
     }
     found = attention(row)
     assert [item.what for item in found][:2] == ["secretToken not set", "refused"]
@@ -112,6 +113,7 @@ def test_attention_says_what_and_what_to_do() -> None:
         "status": {"missingSecrets": [], "conditions": [], "lastCycle": None},
         "licenses": {"overcommitted": 0, "waiting": 0},
         "failures": [],
+        "holds": [],
     }
     assert attention(quiet) == []
 

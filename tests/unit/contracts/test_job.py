@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.addresses import check_address, check_addresses
 from shared.contracts.duration import format_duration
-from shared.contracts.job import JobDefinition
+from shared.contracts.job import JobDefinition, field_path
 from tests.support.messages import a_definition
 
 
@@ -43,11 +43,11 @@ def test_what_is_not_said_gets_the_tutorial_default() -> None:
 def test_a_wrong_part_is_refused_by_its_name(part: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         a_definition(**part)
-    assert [".".join(str(step) for step in error["loc"]) for error in refused.value.errors()] == [field]
+    assert [field_path(error["loc"]) for error in refused.value.errors()] == [field]
 
 
 def test_a_definition_survives_its_json() -> None:
-    definition = a_definition(settings={"interval": "PT90S", "removalConfirmation": "PT0S"})
+    definition = a_definition(settings={"interval": "PT90S", "removalConfirmation": "PT1S"})
     assert JobDefinition.model_validate_json(definition.model_dump_json(by_alias=True)) == definition
 
 

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.graph.changelog import ChangeLog, Staged
-from simulators.graph.directory import RefusedError
 from simulators.graph.entities import Assignment
+from simulators.graph.instants import instant
 from simulators.graph.knobs import Knobs
-from simulators.graph.mutations import instant
 from simulators.graph.names import person, slug
+from simulators.graph.notifying import Punctuality
 from simulators.graph.odata import GraphError, filter_ids, parse_options, project
 from simulators.graph.roster import Roster
-from simulators.graph.seed import constants, populate
+from simulators.graph.seed import SeedPlan, constants, populate
 from simulators.graph.statetokens import Round, StateTokens
 from simulators.graph.throttle import Bucket, resource_units
 
@@ -119,7 +119,7 @@ def test_instant_has_seven_digits_so_that_text_order_is_time_order(digits: str) 
     made = instant(f"2026-03-01T10:00:00.{digits}Z" if digits else "2026-03-01T10:00:00Z", 0)
     assert made == f"2026-03-01T10:00:00.{digits.ljust(7, '0')}Z"
     assert len(instant(None, 1_767_225_600.25)) == len(made)
-    with pytest.raises(RefusedError):
+    with pytest.raises(ValueError, match="2026"):
         instant("yesterday", 0)
 
 
@@ -132,12 +132,12 @@ def test_slug_is_ascii_and_never_empty(name: str) -> None:
 
 def test_seed_is_repeatable_and_the_secret_is_no_secret() -> None:
     def ids(seed: int) -> list[str]:
-        return [user.id for user in populate(users=20, groups=3, seed=seed, knobs=Knobs()).user_order]
+        return [user.id for user in populate(SeedPlan(users=20, groups=3, seed=seed), Knobs()).user_order]
 
     assert ids(1) == ids(1) != ids(2)
     assert constants(5) == constants(5)
     assert constants(5).client_secret == "simulated-client-secret"
-    source = populate(users=1, groups=0, seed=1, knobs=Knobs()).random
+    source = populate(SeedPlan(users=1), Knobs()).random
     assert "employeeId" not in person("x", 9, source), "some properties were never set"
 
 
@@ -174,3 +174,13 @@ def test_bad_knob_turns_nothing(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         knobs.turn({"memberSlice": 7, **bad})
     assert knobs == Knobs()
+
+
+def test_a_subscriber_is_judged_by_its_last_ten_minutes_and_not_by_a_few_answers() -> None:
+    host = Punctuality()
+    for number in range(9):
+        host.add(100.0 + number, True)
+    assert host.share(110.0) == 0.0
+    host.add(109.0, False)
+    assert host.share(110.0) == pytest.approx(0.9)
+    assert host.share(800.0) == 0.0

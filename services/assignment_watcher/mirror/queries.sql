@@ -1,0 +1,392 @@
+-- name: clear_assignments
+DELETE FROM staged_assignment WHERE job_id = $1 AND attempt <> ALL ($2::uuid[]);
+
+-- name: clear_groups
+DELETE FROM staged_group WHERE job_id = $1 AND attempt <> ALL ($2::uuid[]);
+
+-- name: clear_members
+DELETE FROM staged_member WHERE job_id = $1 AND attempt <> ALL ($2::uuid[]);
+
+-- name: clear_users
+DELETE FROM staged_user WHERE job_id = $1 AND attempt <> ALL ($2::uuid[]);
+
+-- name: stage_assignments
+INSERT INTO staged_assignment (job_id, attempt, assignment_id, principal_type, principal_id, role_id, assigned_at)
+SELECT $1, $2, a, t, p, r, c::timestamptz
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS row (a, t, p, r, c)
+ON CONFLICT DO NOTHING;
+
+-- name: stage_groups
+INSERT INTO staged_group (job_id, attempt, group_id, removed, record)
+SELECT $1, $2, lower(r ->> 'id'), r -> '@removed' ->> 'reason',
+       CASE WHEN r ? 'members@delta' THEN jsonb_set(r, '{members@delta}', 'true') ELSE r END
+FROM jsonb_array_elements($3::jsonb -> 'value') WITH ORDINALITY AS row (r, n)
+WHERE jsonb_typeof(r -> 'id') = 'string' ORDER BY n;
+
+-- name: stage_members
+INSERT INTO staged_member (job_id, attempt, group_id, user_id, removed, nested)
+SELECT $1, $2, lower(r ->> 'id'), lower(m ->> 'id'), m ? '@removed', lower(m ->> '@odata.type') = '#microsoft.graph.group'
+FROM jsonb_array_elements($3::jsonb -> 'value') WITH ORDINALITY AS row (r, n),
+     jsonb_array_elements(CASE jsonb_typeof(r -> 'members@delta') WHEN 'array' THEN r -> 'members@delta' ELSE '[]' END)
+     WITH ORDINALITY AS member (m, k)
+WHERE jsonb_typeof(r -> 'id') = 'string' AND jsonb_typeof(m -> 'id') = 'string'
+  AND lower(m ->> '@odata.type') IN ('#microsoft.graph.user', '#microsoft.graph.group') ORDER BY n, k;
+
+-- name: stage_users
+INSERT INTO staged_user (job_id, attempt, user_id, removed, record)
+SELECT $1, $2, lower(r ->> 'id'), r -> '@removed' ->> 'reason', r - '{@removed,@odata.type}'::text[]
+FROM jsonb_array_elements($3::jsonb -> 'value') WITH ORDINALITY AS row (r, n)
+WHERE jsonb_typeof(r -> 'id') = 'string' ORDER BY n;
+
+-- name: count_staged
+SELECT (SELECT count(*) FROM staged_assignment WHERE attempt = $1) AS assignments,
+       (SELECT count(*) FROM staged_group WHERE attempt = $1) AS groups,
+       (SELECT count(*) FROM staged_member WHERE attempt = $1) AS members,
+       (SELECT count(*) FROM staged_user WHERE attempt = $1) AS users;
+
+-- name: create_touched
+CREATE TEMP TABLE IF NOT EXISTS touched (kind text, object_id text, PRIMARY KEY (kind, object_id)) ON COMMIT DELETE ROWS;
+
+-- name: create_removal
+CREATE TEMP TABLE IF NOT EXISTS removal (object_id text PRIMARY KEY) ON COMMIT DELETE ROWS;
+
+-- name: trust_listed_again
+UPDATE mirror_assignment a SET suspect_since = NULL
+FROM staged_assignment s
+WHERE s.attempt = $2 AND a.job_id = $1 AND a.assignment_id = s.assignment_id AND a.suspect_since IS NOT NULL;
+
+-- name: add_assignments
+WITH added AS (
+    INSERT INTO mirror_assignment (job_id, assignment_id, principal_type, principal_id, role_id, assigned_at)
+    SELECT $1, assignment_id, principal_type, principal_id, role_id, coalesce(assigned_at, $3) FROM staged_assignment WHERE attempt = $2
+    ON CONFLICT DO NOTHING RETURNING principal_type, principal_id
+)
+INSERT INTO touched SELECT principal_type, principal_id FROM added ON CONFLICT DO NOTHING;
+
+-- name: suspect_absent
+UPDATE mirror_assignment a SET suspect_since = $3
+WHERE a.job_id = $1 AND a.suspect_since IS NULL AND NOT a.frozen
+  AND NOT EXISTS (SELECT 1 FROM staged_assignment s WHERE s.attempt = $2 AND s.assignment_id = a.assignment_id);
+
+-- name: doubt_again
+UPDATE mirror_assignment SET suspect_since = $3 WHERE job_id = $1 AND assignment_id = ANY ($2::text[]) AND suspect_since IS NOT NULL;
+
+-- name: drop_assignments
+WITH gone AS (
+    DELETE FROM mirror_assignment
+    WHERE job_id = $1 AND assignment_id = ANY ($2::text[]) AND suspect_since IS NOT NULL AND NOT frozen
+    RETURNING principal_type, principal_id
+)
+INSERT INTO touched SELECT principal_type, principal_id FROM gone ON CONFLICT DO NOTHING;
+
+-- name: purge_assignments
+DELETE FROM mirror_assignment a USING touched t
+WHERE a.job_id = $1 AND a.principal_type = t.kind AND a.principal_id = t.object_id
+  AND (EXISTS (SELECT 1 FROM mirror_user u WHERE t.kind = 'user' AND u.job_id = $1 AND u.user_id = t.object_id
+               AND u.lifecycle = 'hardDeleted')
+    OR EXISTS (SELECT 1 FROM mirror_group g WHERE t.kind = 'group' AND g.job_id = $1 AND g.group_id = t.object_id
+               AND g.lifecycle = 'hardDeleted'));
+
+-- name: refreeze_assignments
+UPDATE mirror_assignment a
+SET frozen = now.soft, suspect_since = CASE WHEN now.soft THEN NULL ELSE a.suspect_since END
+FROM (
+    SELECT 'user' AS kind, u.user_id AS object_id, u.lifecycle = 'softDeleted' AS soft
+    FROM touched t JOIN mirror_user u ON u.job_id = $1 AND u.user_id = t.object_id WHERE t.kind = 'user'
+    UNION ALL
+    SELECT 'group', g.group_id, g.lifecycle = 'softDeleted'
+    FROM touched t JOIN mirror_group g ON g.job_id = $1 AND g.group_id = t.object_id WHERE t.kind = 'group'
+) now
+WHERE a.job_id = $1 AND a.principal_type = now.kind AND a.principal_id = now.object_id AND a.frozen <> now.soft
+RETURNING a.frozen;
+
+-- name: apply_members
+WITH last AS MATERIALIZED (
+    SELECT group_id, user_id, bool_or(nested) AS nested, (array_agg(removed ORDER BY position DESC))[1] AS removed,
+           bool_or(removed) AND NOT bool_and(removed) AS flapped
+    FROM staged_member WHERE attempt = $2 GROUP BY group_id, user_id
+), gone AS (
+    DELETE FROM mirror_member m USING last l
+    WHERE l.removed AND NOT l.flapped AND m.job_id = $1 AND m.group_id = l.group_id AND m.user_id = l.user_id
+    RETURNING m.group_id, m.user_id, m.nested
+), doubted AS (
+    UPDATE mirror_member m SET suspect_since = coalesce(m.suspect_since, $3) FROM last l
+    WHERE l.removed AND l.flapped AND m.job_id = $1 AND m.group_id = l.group_id AND m.user_id = l.user_id
+    RETURNING m.group_id
+), queued AS (
+    INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+    SELECT DISTINCT $1, 'members', group_id, 'flapped', $4::timestamptz FROM doubted
+    ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
+), come AS (
+    INSERT INTO mirror_member AS m (job_id, group_id, user_id, nested)
+    SELECT $1, group_id, user_id, nested FROM last WHERE NOT removed
+    ON CONFLICT (job_id, group_id, user_id) DO UPDATE SET suspect_since = NULL WHERE m.suspect_since IS NOT NULL
+    RETURNING m.group_id, m.user_id, m.nested
+), assigned AS MATERIALIZED (
+    SELECT DISTINCT principal_id FROM mirror_assignment WHERE job_id = $1 AND principal_type = 'group'
+)
+INSERT INTO touched
+SELECT DISTINCT CASE WHEN nested THEN 'group' ELSE 'user' END, user_id
+FROM (SELECT * FROM gone UNION ALL SELECT * FROM come) changed
+WHERE CASE WHEN $5::boolean THEN true ELSE NOT nested AND group_id IN (SELECT principal_id FROM assigned) END
+ON CONFLICT DO NOTHING;
+
+-- name: add_shadow_members
+INSERT INTO mirror_member AS m (job_id, group_id, user_id, nested)
+SELECT $1, group_id, user_id, nested
+FROM (SELECT DISTINCT ON (group_id, user_id) group_id, user_id, nested, removed
+      FROM staged_member WHERE attempt = $2 ORDER BY group_id, user_id, position DESC) last
+WHERE NOT removed
+ON CONFLICT (job_id, group_id, user_id) DO UPDATE SET suspect_since = NULL WHERE m.suspect_since IS NOT NULL;
+
+-- name: suspect_absent_members
+WITH listed AS (
+    SELECT DISTINCT group_id FROM staged_group WHERE attempt = $2
+), present AS (
+    SELECT group_id, user_id FROM (
+        SELECT DISTINCT ON (group_id, user_id) group_id, user_id, removed
+        FROM staged_member WHERE attempt = $2 ORDER BY group_id, user_id, position DESC) last
+    WHERE NOT removed
+), doubted AS (
+    UPDATE mirror_member m SET suspect_since = coalesce(m.suspect_since, $3) FROM listed l
+    WHERE m.job_id = $1 AND m.group_id = l.group_id
+      AND NOT EXISTS (SELECT 1 FROM present p WHERE p.group_id = m.group_id AND p.user_id = m.user_id)
+    RETURNING m.group_id
+)
+INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+SELECT DISTINCT $1, 'members', group_id, 'doubted', $4::timestamptz FROM doubted
+ON CONFLICT (job_id, kind, object_id) DO NOTHING;
+
+-- name: apply_listed_members
+WITH listed AS MATERIALIZED (
+    SELECT group_id, user_id, bool_or(nested) AS nested FROM staged_member WHERE attempt = $2 GROUP BY group_id, user_id
+), come AS (
+    INSERT INTO mirror_member AS m (job_id, group_id, user_id, nested) SELECT $1, group_id, user_id, nested FROM listed
+    ON CONFLICT (job_id, group_id, user_id) DO UPDATE SET suspect_since = NULL WHERE m.suspect_since IS NOT NULL
+    RETURNING m.group_id, m.user_id, m.nested, xmax = 0 AS added
+), gone AS (
+    DELETE FROM mirror_member m
+    WHERE m.job_id = $1 AND m.group_id = ANY ($3::text[]) AND m.suspect_since <= $4
+      AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.group_id = m.group_id AND l.user_id = m.user_id)
+    RETURNING m.group_id, m.user_id, m.nested
+), doubted AS (
+    UPDATE mirror_member m SET suspect_since = $5
+    WHERE m.job_id = $1 AND m.group_id = ANY ($3::text[]) AND m.suspect_since IS NULL
+      AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.group_id = m.group_id AND l.user_id = m.user_id)
+    RETURNING m.group_id
+), touching AS (
+    INSERT INTO touched
+    SELECT DISTINCT CASE WHEN nested THEN 'group' ELSE 'user' END, user_id
+    FROM (SELECT user_id, nested FROM gone UNION ALL SELECT user_id, nested FROM come) changed
+    ON CONFLICT DO NOTHING
+)
+SELECT group_id,
+       (SELECT count(*) FROM come c WHERE c.group_id = asked.group_id AND c.added) AS added,
+       (SELECT count(*) FROM gone g WHERE g.group_id = asked.group_id) AS gone,
+       (SELECT count(*) FROM doubted d WHERE d.group_id = asked.group_id) AS doubted
+FROM unnest($3::text[]) AS asked (group_id);
+
+-- name: apply_groups
+WITH folded AS (
+    SELECT group_id, merged(record ORDER BY position) AS record, (array_agg(removed ORDER BY position DESC))[1] AS removed
+    FROM staged_group WHERE attempt = $2 GROUP BY group_id
+), said AS (
+    SELECT group_id, removed, record ->> 'displayName' AS display_name,
+           CASE jsonb_typeof(record -> 'securityEnabled') WHEN 'boolean' THEN (record ->> 'securityEnabled')::boolean END AS security_enabled
+    FROM folded WHERE NOT $3::boolean OR removed IS NULL
+), before AS MATERIALIZED (
+    SELECT m.group_id, m.lifecycle FROM mirror_group m JOIN said s ON s.group_id = m.group_id WHERE m.job_id = $1
+), applied AS (
+    INSERT INTO mirror_group AS m (job_id, group_id, lifecycle, display_name, security_enabled)
+    SELECT $1, group_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
+           display_name, coalesce(security_enabled, true)
+    FROM said
+    ON CONFLICT (job_id, group_id) DO UPDATE
+    SET lifecycle = excluded.lifecycle, display_name = coalesce(excluded.display_name, m.display_name),
+        security_enabled = coalesce((SELECT s.security_enabled FROM said s WHERE s.group_id = m.group_id), m.security_enabled)
+    WHERE m.lifecycle <> excluded.lifecycle OR m.display_name IS DISTINCT FROM coalesce(excluded.display_name, m.display_name)
+       OR m.security_enabled <> coalesce((SELECT s.security_enabled FROM said s WHERE s.group_id = m.group_id), m.security_enabled)
+    RETURNING m.group_id, m.lifecycle
+), touching AS (
+    INSERT INTO touched SELECT 'group', group_id FROM applied
+    WHERE $5::boolean OR EXISTS (SELECT 1 FROM mirror_assignment a
+                                 WHERE a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = applied.group_id)
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+SELECT $1, 'members', a.group_id, 'restored', $4::timestamptz
+FROM applied a JOIN before b ON b.group_id = a.group_id AND b.lifecycle <> 'live' WHERE a.lifecycle = 'live'
+ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at);
+
+-- name: doubt_missing_groups
+WITH missing AS MATERIALIZED (
+    SELECT group_id FROM mirror_group m WHERE m.job_id = $1 AND m.lifecycle <> 'hardDeleted'
+      AND NOT EXISTS (SELECT 1 FROM staged_group s WHERE s.attempt = $2 AND s.group_id = m.group_id AND s.removed IS NULL)
+)
+INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+SELECT $1, 'group', group_id, 'missing', $3::timestamptz FROM missing ON CONFLICT (job_id, kind, object_id) DO NOTHING;
+
+-- name: apply_users
+WITH folded AS (
+    SELECT user_id, merged(record ORDER BY position) AS attributes, (array_agg(removed ORDER BY position DESC))[1] AS removed
+    FROM staged_user WHERE attempt = $2 GROUP BY user_id
+), before AS MATERIALIZED (
+    SELECT m.user_id, m.lifecycle FROM mirror_user m JOIN folded f ON f.user_id = m.user_id WHERE m.job_id = $1 AND m.lifecycle <> 'live'
+), applied AS (
+    INSERT INTO mirror_user AS m (job_id, user_id, lifecycle, attributes)
+    SELECT $1, user_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
+           attributes
+    FROM folded WHERE NOT $3::boolean OR removed IS NULL
+    ON CONFLICT (job_id, user_id) DO UPDATE
+    SET lifecycle = excluded.lifecycle, attributes = m.attributes || excluded.attributes
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> m.attributes || excluded.attributes
+    RETURNING m.user_id, m.lifecycle
+), touching AS (
+    INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING
+), restored AS (
+    INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+    SELECT DISTINCT $1, 'members', m.group_id, 'restored', $4::timestamptz
+    FROM applied a JOIN before b ON b.user_id = a.user_id
+    JOIN mirror_member m ON m.job_id = $1 AND m.user_id = a.user_id
+    WHERE a.lifecycle = 'live'
+    ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
+)
+SELECT count(*) FROM applied WHERE user_id = ANY ($5::text[]);
+
+-- name: settle_users
+DELETE FROM recheck r USING staged_user s
+WHERE r.job_id = $1 AND r.kind = 'user' AND s.attempt = $2 AND s.user_id = r.object_id AND (NOT $3::boolean OR s.removed IS NULL);
+
+-- name: settle_groups
+DELETE FROM recheck r USING staged_group s
+WHERE r.job_id = $1 AND r.kind = 'group' AND s.attempt = $2 AND s.group_id = r.object_id AND (NOT $3::boolean OR s.removed IS NULL);
+
+-- name: doubt_missing_users
+INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+SELECT m.job_id, 'user', m.user_id, 'missing', $3::timestamptz
+FROM mirror_user m JOIN emitted e ON e.job_id = m.job_id AND e.object_id = m.user_id
+WHERE m.job_id = $1 AND m.lifecycle <> 'hardDeleted'
+  AND NOT EXISTS (SELECT 1 FROM staged_user s WHERE s.attempt = $2 AND s.user_id = m.user_id AND s.removed IS NULL)
+ON CONFLICT (job_id, kind, object_id) DO NOTHING;
+
+-- name: forget_missing_users
+DELETE FROM mirror_user m
+WHERE m.job_id = $1
+  AND NOT EXISTS (SELECT 1 FROM staged_user s WHERE s.attempt = $2 AND s.user_id = m.user_id AND s.removed IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM emitted e WHERE e.job_id = $1 AND e.object_id = m.user_id);
+
+-- name: doubt_unknown_groups
+INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+SELECT DISTINCT $1, 'group', a.principal_id, 'unknown', $2::timestamptz
+FROM mirror_assignment a
+WHERE a.job_id = $1 AND a.principal_type = 'group'
+  AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = a.principal_id)
+ON CONFLICT (job_id, kind, object_id) DO NOTHING;
+
+-- name: touch_everybody
+INSERT INTO touched
+SELECT principal_type, principal_id FROM mirror_assignment WHERE job_id = $1 AND principal_type <> 'servicePrincipal'
+UNION SELECT 'user', object_id FROM emitted WHERE job_id = $1 AND assigned
+ON CONFLICT DO NOTHING;
+
+-- name: touch_users
+INSERT INTO touched SELECT 'user', unnest($1::text[]) ON CONFLICT DO NOTHING;
+
+-- name: touch_members
+WITH RECURSIVE below AS (
+    SELECT object_id AS group_id FROM touched WHERE kind = 'group'
+    UNION
+    SELECT m.user_id FROM below b JOIN mirror_member m ON m.job_id = $1 AND m.group_id = b.group_id AND m.nested WHERE $2::boolean
+)
+INSERT INTO touched
+SELECT DISTINCT 'user', m.user_id FROM below b JOIN mirror_member m ON m.job_id = $1 AND m.group_id = b.group_id
+WHERE NOT m.nested ON CONFLICT DO NOTHING;
+
+-- name: drop_dead_members
+DELETE FROM mirror_member m USING touched t
+WHERE m.job_id = $1
+  AND ((t.kind = 'user' AND m.user_id = t.object_id AND EXISTS (
+            SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = t.object_id AND u.lifecycle = 'hardDeleted'))
+    OR (t.kind = 'group' AND m.group_id = t.object_id AND EXISTS (
+            SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = t.object_id AND g.lifecycle = 'hardDeleted')));
+
+-- name: derive_direct
+WITH path AS (
+    SELECT t.object_id, a.assignment_id, a.role_id, NULL::text AS group_id, a.assigned_at
+    FROM touched t
+    JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'user' AND a.principal_id = t.object_id
+    WHERE t.kind = 'user'
+    UNION ALL
+    SELECT t.object_id, a.assignment_id, a.role_id, m.group_id, a.assigned_at
+    FROM touched t
+    JOIN mirror_member m ON m.job_id = $1 AND m.user_id = t.object_id
+    JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = m.group_id
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live' AND g.security_enabled
+    WHERE t.kind = 'user'
+), folded AS (
+    SELECT object_id, min(assigned_at) AS assigned_at, array_agg(assigned_at) AS times, array_agg(assignment_id) AS assignments,
+           array_agg(group_id) AS groups, array_agg(role_id) AS roles
+    FROM path GROUP BY object_id
+)
+SELECT t.object_id, u.lifecycle, u.attributes::text AS attributes, f.times, f.assignments, f.groups, f.roles,
+       e.version, e.digest, e.assigned_at, e.effective, h.hold_id
+FROM touched t
+LEFT JOIN folded f ON f.object_id = t.object_id
+LEFT JOIN mirror_user u ON u.job_id = $1 AND u.user_id = t.object_id
+LEFT JOIN emitted e ON e.job_id = $1 AND e.object_id = t.object_id
+LEFT JOIN held h ON h.job_id = $1 AND h.object_id = t.object_id
+WHERE t.kind = 'user' AND (f.object_id IS NOT NULL OR e.object_id IS NOT NULL)
+ORDER BY f.assigned_at NULLS LAST, t.object_id;
+
+-- name: derive_nested
+WITH RECURSIVE above AS (
+    SELECT t.object_id, m.group_id
+    FROM touched t JOIN mirror_member m ON m.job_id = $1 AND m.user_id = t.object_id
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live'
+    WHERE t.kind = 'user'
+    UNION
+    SELECT a.object_id, m.group_id
+    FROM above a JOIN mirror_member m ON m.job_id = $1 AND m.user_id = a.group_id AND m.nested
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live'
+), path AS (
+    SELECT t.object_id, a.assignment_id, a.role_id, NULL::text AS group_id, a.assigned_at
+    FROM touched t
+    JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'user' AND a.principal_id = t.object_id
+    WHERE t.kind = 'user'
+    UNION ALL
+    SELECT b.object_id, a.assignment_id, a.role_id, b.group_id, a.assigned_at
+    FROM above b
+    JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = b.group_id
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = b.group_id AND g.security_enabled
+), folded AS (
+    SELECT object_id, min(assigned_at) AS assigned_at, array_agg(assigned_at) AS times, array_agg(assignment_id) AS assignments,
+           array_agg(group_id) AS groups, array_agg(role_id) AS roles
+    FROM path GROUP BY object_id
+)
+SELECT t.object_id, u.lifecycle, u.attributes::text AS attributes, f.times, f.assignments, f.groups, f.roles,
+       e.version, e.digest, e.assigned_at, e.effective, h.hold_id
+FROM touched t
+LEFT JOIN folded f ON f.object_id = t.object_id
+LEFT JOIN mirror_user u ON u.job_id = $1 AND u.user_id = t.object_id
+LEFT JOIN emitted e ON e.job_id = $1 AND e.object_id = t.object_id
+LEFT JOIN held h ON h.job_id = $1 AND h.object_id = t.object_id
+WHERE t.kind = 'user' AND (f.object_id IS NOT NULL OR e.object_id IS NOT NULL)
+ORDER BY f.assigned_at NULLS LAST, t.object_id;
+
+-- name: keep_only_removals
+DELETE FROM touched t WHERE NOT EXISTS (SELECT 1 FROM removal r WHERE t.kind = 'user' AND r.object_id = t.object_id);
+
+-- name: note_removals
+INSERT INTO removal SELECT unnest($1::text[]) ON CONFLICT DO NOTHING;
+
+-- name: save_emitted
+INSERT INTO emitted (job_id, object_id, version, digest, assigned, assigned_at, effective)
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bool[], $6::timestamptz[], $7::bool[])
+ON CONFLICT (job_id, object_id) DO UPDATE
+SET version = excluded.version, digest = excluded.digest, assigned = excluded.assigned, assigned_at = excluded.assigned_at,
+    effective = excluded.effective;
+
+-- name: save_effective
+UPDATE emitted e SET effective = s.effective
+FROM unnest($2::text[], $3::bool[]) AS s (object_id, effective)
+WHERE e.job_id = $1 AND e.object_id = s.object_id;

@@ -1,0 +1,128 @@
+"""Saying what a cycle found: each touched user is decided, removals pass the guard first, and what was said is remembered."""
+
+from dataclasses import dataclass, field
+
+from services.assignment_watcher import facts, holds
+from services.assignment_watcher.core import Decision, Job, decide
+from services.assignment_watcher.guard import judge
+from services.assignment_watcher.mirror.deriving import Derived, save_emitted, touched_users
+from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
+from services.assignment_watcher.queries import QUERIES
+from shared.runtime.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarding:
+    """What the guard has to know beside the number of removals."""
+
+    listing_empty: bool
+    resynced: bool
+    count: int
+    percent: int
+
+
+@dataclass(slots=True)
+class _Sorted:
+    news: list[tuple[str, Decision]] = field(default_factory=list)
+    removals: list[str] = field(default_factory=list)
+    let_go: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    moved: list[tuple[str, bool]] = field(default_factory=list)
+
+
+class Saying:
+    """Says the touched users of one cycle."""
+
+    def __init__(self, tx: Transaction, said: facts.CycleMessages, job: Job, *, nested: bool, chunk: int) -> None:
+        self._tx = tx
+        self._said = said
+        self._job = job
+        self._nested = nested
+        self._chunk = chunk
+        self._approved: frozenset[str] = frozenset()
+        self.held = False
+        """Whether a hold was made or may have changed."""
+
+    async def say(self, guarding: Guarding) -> int:
+        """Say everything that may be said, hold what may not; return how many users were said."""
+        connection, job_id = self._tx.connection, self._said.job_id
+        await connection.execute(MIRROR.create_removal)
+        open_holds = await connection.fetch(QUERIES.open_holds, job_id)
+        self._approved = frozenset(row["hold_id"] for row in open_holds if row["state"] == "approved")
+        active = await connection.fetchval(QUERIES.count_effective, job_id)
+        emitted, removals = 0, 0
+        async for users in touched_users(connection, job_id, nested=self._nested, chunk=self._chunk):
+            found = self._sort(users)
+            emitted += await self._keep(found)
+            removals += len(found.removals)
+        if removals:
+            emitted += await self._remove(guarding, removals, active)
+        self.held |= bool(open_holds)
+        if open_holds:
+            await holds.update(self._tx, job_id)
+        return emitted
+
+    def _sort(self, users: list[Derived]) -> _Sorted:
+        found = _Sorted()
+        for derived in users:
+            user, last = derived.user, derived.last
+            decision = decide(user, last, self._job)
+            waiting = derived.hold_id is not None and derived.hold_id not in self._approved
+            if decision.removal and derived.hold_id is None:
+                found.removals.append(user.object_id)
+                continue
+            if decision.removal and waiting:
+                continue
+            if derived.hold_id is not None:
+                found.let_go.append(user.object_id)
+            if decision.state is not None:
+                found.news.append((user.object_id, decision))
+            elif decision.unknown:
+                found.unknown.append(user.object_id)
+            elif last is not None and last.effective != decision.effective:
+                found.moved.append((user.object_id, decision.effective))
+        return found
+
+    async def _keep(self, found: _Sorted) -> int:
+        connection, job_id = self._tx.connection, self._said.job_id
+        await self._emit(found.news)
+        if found.removals:
+            await connection.execute(MIRROR.note_removals, found.removals)
+        if found.let_go:
+            await connection.execute(QUERIES.let_go, job_id, found.let_go)
+        if found.unknown:
+            await connection.execute(QUERIES.queue_rechecks, job_id, "user", found.unknown, "unknown", self._tx.now)
+        if found.moved:
+            ids, effective = [one for one, _ in found.moved], [now for _, now in found.moved]
+            await connection.execute(MIRROR.save_effective, job_id, ids, effective)
+        return len(found.news)
+
+    async def _emit(self, news: list[tuple[str, Decision]]) -> None:
+        for object_id, decision in news:
+            if decision.state is not None:
+                self._said.assignment(self._tx, object_id, decision.version, decision.state)
+        if news:
+            await save_emitted(self._tx.connection, self._said.job_id, news)
+            await self._tx.flush()
+
+    async def _remove(self, guarding: Guarding, removals: int, active: int) -> int:
+        connection, job_id = self._tx.connection, self._said.job_id
+        verdict = judge(
+            removals,
+            active,
+            listing_empty=guarding.listing_empty,
+            resynced=guarding.resynced,
+            count=guarding.count,
+            percent=guarding.percent,
+        )
+        if verdict is not None:
+            self.held = True
+            await holds.hold(self._tx, job_id, self._said.number, verdict, removals=removals, active=active)
+            return 0
+        await connection.execute(MIRROR.keep_only_removals)
+        emitted = 0
+        async for users in touched_users(connection, job_id, nested=self._nested, chunk=self._chunk):
+            news = [(one.user.object_id, decide(one.user, one.last, self._job)) for one in users]
+            await self._emit(news)
+            emitted += len(news)
+        return emitted
