@@ -12,6 +12,8 @@ from simulators.graph.pages import Page
 
 _KEYED = re.compile(r"(\w+)\((appId=)?'([^']*)'\)", re.IGNORECASE)
 _DELTA = frozenset({"delta", "delta()", "microsoft.graph.delta", "microsoft.graph.delta()"})
+# "graph" is an alias of the namespace "microsoft.graph"; the client libraries use it.
+_CASTS = frozenset({"microsoft.graph.user", "microsoft.graph.group", "graph.user", "graph.group"})
 
 Found = Page | Reply | bytes
 Answer = Callable[[Call], Found | Awaitable[Found]]
@@ -58,7 +60,7 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
             answer = plural[:-1], lambda call: resources.entity(call, plural[:-1], key)
         case ["groups", key, "members"]:
             answer = "groups/members", lambda call: resources.members(call, key)
-        case ["directory", "deletedItems", "microsoft.graph.user" | "microsoft.graph.group" as kind]:
+        case ["directory", "deletedItems", kind] if kind in _CASTS:
             answer = "deletedItems", lambda call: deleted_items.listing(call, kind.rpartition(".")[2])
     return (answer[0], {"GET": answer[1]}) if answer else None
 

@@ -100,7 +100,7 @@ class MicrosoftGraph:
         paths = [f"{self._principal}/appRoleAssignedTo/{quote(each, safe='')}" for each in assignment_ids]
         answers = await find(self.graph, paths, Asked(kind="appRoleAssignment"))
         found = frozenset(each for each, answer in zip(assignment_ids, answers, strict=True) if answer is not None)
-        if False:
+        if assignment_ids and not found:
             # An application that is not there has no assignments either; that is not what "gone" means.
             await self.read_roles()
         return found

@@ -94,7 +94,9 @@ async def test_roles_change_and_assignments_to_a_vanished_role_stay_listed(graph
     assert (await graph.round(link))[0] == [], "assignments are no property of the service principal"
 
 
-async def test_service_principal_that_was_deleted_is_gone_with_its_assignments_until_it_is_restored(graph: Graph) -> None:
+async def test_service_principal_that_was_deleted_is_gone_with_its_assignments_until_it_is_restored(
+    graph: Graph,
+) -> None:
     user = (await graph.seed(users=1, groups=0))["users"][0]
     await graph.assign("User", user)
     _, link = await graph.round(ROLES)

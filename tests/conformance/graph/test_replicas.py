@@ -42,7 +42,11 @@ async def test_what_a_frozen_replica_has_not_seen_comes_later_and_nothing_is_ski
     assert {row["id"] for row in (await graph.round(USERS))[0]} == {one, two}
     await lag(graph, users={}, groups={}, assignments={})
     users, _ = await graph.round(links[USERS])
-    assert {row["id"]: row.get("@removed", {}).get("reason") for row in users} == {one: None, two: "changed", made: None}
+    assert {row["id"]: row.get("@removed", {}).get("reason") for row in users} == {
+        one: None,
+        two: "changed",
+        made: None,
+    }
     groups, _ = await graph.round(links[GROUPS])
     assert [member["id"] for row in groups for member in row["members@delta"]] == [made]
     assert await listed(graph) == set()

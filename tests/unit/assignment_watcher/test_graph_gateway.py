@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from services.assignment_watcher.graph import MOST_AT_ONCE, Asked, Graph
 from services.assignment_watcher.retries import Gate, Patience
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
-from services.assignment_watcher.sources.source import SourceError, SourceUnavailableError, Stream
+from services.assignment_watcher.sources.source import SourceError, SourceRefusedError, SourceUnavailableError, Stream
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import Answer
@@ -87,6 +87,30 @@ async def test_a_claims_challenge_is_carried_to_the_next_token() -> None:
     await a_gateway(wire, tokens).read(f"{ROOT}/v1.0/x", Asked(kind="x"))
     assert tokens.claims == ['{"a":1}']
     assert [sent["headers"]["Authorization"] for sent in wire.sent] == ["Bearer token-0", "Bearer token-1"]
+
+
+async def test_a_gate_that_closes_while_a_token_is_fetched_holds_the_request() -> None:
+    wire, gate = Wire({"ok": 1}), Gate()
+
+    class Slow(Tokens):
+        async def token(self) -> str:
+            if not self.claims:
+                self.claims.append(None)
+                gate.hold(0.05)
+            return "token"
+
+    graph = Graph(ROOT, tokens=Slow(), http=wire, gate=gate, patience=QUICK)  # type: ignore[arg-type] # as above
+    began = time.monotonic()
+    await graph.read(f"{ROOT}/v1.0/x", Asked(kind="x"))
+    assert wire.sent[0]["at"] - began >= 0.05
+
+
+@pytest.mark.parametrize("answer", [bad(403), bad(401)], ids=["403", "401"])
+async def test_a_refused_token_is_not_used_again_so_that_a_new_consent_is_seen(answer: Answer) -> None:
+    tokens = Tokens()
+    with pytest.raises(SourceRefusedError):
+        await a_gateway(Wire(answer), tokens).read(f"{ROOT}/v1.0/x", Asked(kind="users/delta"))
+    assert tokens.claims == [None] * (1 if answer.status == 403 else 2)
 
 
 async def test_the_requests_under_way_are_bounded() -> None:

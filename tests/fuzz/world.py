@@ -1,0 +1,141 @@
+"""What all runs share: one simulator, one database, a foreign host that nobody may talk to, and the logs."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from aiohttp import web
+
+from shared.contracts.topics import WATCHER
+from shared.runtime.database import Database
+from shared.runtime.frame import Frame
+from simulators.graph.journal import Journal
+from simulators.graph.server import GraphSimulator, start
+from simulators.graph.simulation import Simulation
+from tests.fuzz.processes import Process
+from tests.support.builders_assignment_watcher import watcher_settings
+from tests.support.frames import opened_frame
+
+LEASE = "watcher/job-1"
+KEPT = ("schema_migration", "schema_migrations", "migration")
+
+
+@dataclass
+class Foreign:
+    """A host that is not Graph, and what it was sent."""
+
+    url: str = ""
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.requests.append((request.path, dict(request.headers)))
+        return web.json_response({"value": []})
+
+
+class Watchful(logging.Handler):
+    """Keeps what libraries log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@dataclass(repr=False)
+class World:
+    """Everything that outlives a run."""
+
+    simulator: GraphSimulator
+    frame: Frame
+    settings: Any
+    foreign: Foreign
+    logs: Watchful
+    _tables: str = ""
+
+    @property
+    def sim(self) -> Simulation:
+        return self.simulator.simulation
+
+    @property
+    def database(self) -> Database:
+        return self.frame.database
+
+    def __repr__(self) -> str:
+        return "World()"
+
+    def process(self) -> Process:
+        """A new process of the watcher; its server is one that was not told to wait yet."""
+        self.sim.journal = Journal()
+        return Process(self.database, self.settings)
+
+    def as_tenant(self) -> Any:
+        """The tenant as the builder of job definitions wants it."""
+        tenant = self.sim.directory.tenant
+        config = {
+            "tenantId": tenant.id,
+            "clientId": tenant.client_id,
+            "clientSecret": tenant.client_secret,
+            "servicePrincipalId": tenant.service_principal_id,
+        }
+        return SimpleNamespace(url=self.simulator.url, config=config)
+
+    def at_request(self, number: int, happening: Callable[[], None] | None) -> None:
+        """Let something happen right before the answer to the so-manyth request from now."""
+        journal, count = self.sim.journal, 0
+        arrive = type(journal).arrive
+
+        def arriving() -> None:
+            nonlocal count
+            count += 1
+            arrive(journal)
+            if happening is not None and count == number:
+                happening()
+
+        journal.arrive = arriving  # type: ignore[method-assign] # until the next call of this
+
+    async def expire_lease(self) -> None:
+        """As if the time of the lease had passed."""
+        async with self.database.connection() as connection:
+            await connection.execute("UPDATE lease SET expires_at = '-infinity' WHERE name = $1", LEASE)
+
+    async def empty(self) -> None:
+        """Leave nothing of the last run in the database."""
+        async with self.database.connection() as connection:
+            if not self._tables:
+                rows = await connection.fetch(
+                    "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename NOT LIKE '%migration%'",
+                    self.database.schema,
+                )
+                self._tables = "; ".join(f"DELETE FROM {row['tablename']}" for row in rows)
+            await connection.execute(self._tables)
+        self.frame.jobs = type(self.frame.jobs)()
+        self.foreign.requests.clear()
+        self.logs.lines.clear()
+
+
+@asynccontextmanager
+async def a_world(database_url: str) -> AsyncIterator[World]:
+    """A world on an empty database."""
+    foreign, logs = Foreign(), Watchful()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", foreign.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    foreign.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    simulator = await start()
+    settings = watcher_settings(database_url)
+    logging.getLogger().addHandler(logs)
+    try:
+        async with opened_frame(WATCHER, settings) as frame:
+            yield World(simulator, frame, settings, foreign, logs)
+    finally:
+        logging.getLogger().removeHandler(logs)
+        await simulator.close()
+        await runner.cleanup()
