@@ -32,7 +32,10 @@ class Child:
         self.process = process
         self.log = log
         self.popen = subprocess.Popen(  # noqa: S603 - argv comes from our own code, and no shell is involved
-            [sys.executable, "-I", "-S", str(Path(launch.__file__)), str(os.getpid()), account, *process.argv],
+            [
+                *(sys.executable, "-I", "-S", str(Path(launch.__file__))),
+                *(str(os.getpid()), account, str(int(process.death_signal)), *process.argv),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if process.ready_line else subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """Becomes another program that cannot outlive the process which started it.
 
 Run as a script by `deploy.embedded.child`, with the standard library only:
-`launch.py PARENT_PID UID:GID|- PROGRAM ARGUMENTS…`. A program of its own, because neither the change of account nor the death
+`launch.py PARENT_PID UID:GID|- DEATH_SIGNAL PROGRAM ARGUMENTS…`. A program of its own, because neither the change of account nor the death
 signal can be arranged safely between fork and exec of a process that has threads.
 """
 
@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal this process gets when the thread that created it ends."""
 
 
-def main(parent: str, account: str, *program: str) -> None:
+def main(parent: str, account: str, death_signal: str, *program: str) -> None:
     """Takes on the account, ties this process to its parent and replaces it by the program. Does not return."""
     if account != "-":
         uid, gid = (int(part) for part in account.split(":"))
@@ -23,7 +23,7 @@ def main(parent: str, account: str, *program: str) -> None:
         os.setuid(uid)
     if sys.platform == "linux":
         # After setuid, which clears it; exec of an ordinary binary keeps it.
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
         # The parent ended before the line above could notice.
         os._exit(1)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGQUIT
 
 import asyncpg
 
@@ -93,6 +93,8 @@ async def start_postgres(
             ready_timeout_seconds=_READY_TIMEOUT_SECONDS,
             # Fast shutdown: ends sessions instead of waiting for them (PostgreSQL manual, "Shutting Down the Server").
             stop_signal=SIGINT,
+            # Immediate shutdown: a session that computes notices the end of the server only when it is done, but obeys this at once.
+            death_signal=SIGQUIT,
             layer=0,
             account=account,
         )

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from signal import SIGTERM, Signals
+from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
 
@@ -15,6 +15,8 @@ class Process:
     * `argv[0]` is an absolute path. `env` is the whole environment: nothing is inherited.
     * `ready` is asked until it says yes (an `OSError` counts as no). `ready_line`: the program prints one JSON object in a line of
       its own on standard output; it is handed on as `Running.announced`. With neither, a started program counts as ready.
+    * `death_signal` is what it gets when the supervisor is gone without a word. SIGKILL, unless it has to end others that nobody
+      else knows of; it gets SIGKILL some seconds later then.
     * `layer` orders the end: higher layers are stopped first, all of a layer at once. Servers that others need have layer 0.
     * `account` is the (uid, gid) to become; only root may ask for another.
     * A restarted program gets the same arguments: one that picks its own port announces another one.
@@ -29,6 +31,7 @@ class Process:
     restart: bool = True
     ready_timeout_seconds: float = 60
     stop_signal: Signals = SIGTERM
+    death_signal: Signals = SIGKILL
     grace_seconds: float = 15
     layer: int = 1
     account: tuple[int, int] | None = None

@@ -197,14 +197,14 @@ class Supervisor:
             child = Child(process, log)
         except OSError as error:
             raise refused(f"start {process.name}", error) from error
-        self._tell_guard("+", child.pid)
+        self._tell_guard("+", child.pid, f" {int(process.death_signal)}")
         return child
 
-    def _tell_guard(self, sign: str, group: int) -> None:
+    def _tell_guard(self, sign: str, group: int, more: str = "") -> None:
         if self._guard is None or self._guard.stdin is None:
             raise RuntimeError("enter the supervisor before starting a process")
         with suppress(OSError):
-            self._guard.stdin.write(f"{sign}{group}\n".encode())
+            self._guard.stdin.write(f"{sign}{group}{more}\n".encode())
             self._guard.stdin.flush()
 
     async def _until_ready(self, entry: _Entry) -> None:

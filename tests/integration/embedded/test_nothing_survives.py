@@ -1,5 +1,6 @@
 """However the program ends, nothing of it runs on, its ports are closed, and its data is there at the next start."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -67,6 +68,23 @@ async def test_nothing_survives_and_the_data_is_there_again(start_program, numbe
     assert await _read(urls) == ("row", b"record")
 
 
+async def test_a_session_that_computes_does_not_outlive_the_server(start_program):
+    program = start_program()
+    connection = await asyncpg.connect((await program.urls())["databaseUrl"])
+    computing = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 100000000000)"))
+    family = await eventually(
+        lambda: [
+            process for process in program.family() if process.name() == "postgres" and process.cpu_percent(0.1) > 20
+        ]
+    )
+
+    await program.end(signal.SIGKILL)
+
+    await eventually(lambda: not any(alive(process) for process in family), within=20)
+    with pytest.raises(asyncpg.PostgresError):
+        await computing
+
+
 async def test_a_start_that_is_given_up_leaves_nothing(start_program):
     program = start_program()
     family = await eventually(
@@ -106,10 +124,10 @@ async def test_a_pid_file_whose_number_is_now_another_program_does_not_stop_the_
     program = start_program()
     urls = await program.urls()
     family = program.family()
-    await program.end(signal.SIGKILL)
-    await eventually(lambda: not any(alive(process) for process in family), within=20)
     pid_file = folder / "postgres" / "postmaster.pid"
     lines = pid_file.read_text().split("\n")
+    await program.end(signal.SIGKILL)
+    await eventually(lambda: not any(alive(process) for process in family), within=20)
     # Pid 1 always runs, and is never a PostgreSQL of ours.
     pid_file.write_text("\n".join(["1", *lines[1:]]))
 
