@@ -1,10 +1,12 @@
 # `make demo` and `make test` are all that a newcomer needs; each sets up what is missing first.
 PYTHON ?= python3
+RUNS ?= 2000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.seatkeeper-set-up
+MICROSOFT := $(VENV)/.seatkeeper-microsoft-client
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench clean generate requirements format
+.PHONY: help setup demo up test check fuzz bench clean generate requirements format
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -27,7 +29,12 @@ demo: setup ## Watch the whole tutorial run, on real servers, in under 90 second
 up: setup ## Run everything on this machine, with simulators, until Ctrl-C
 	@$(BIN)/seatkeeper up --simulators
 
-test: setup ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
+$(MICROSOFT): requirements/conformance.txt $(STAMP)
+	@echo "Installing Microsoft's own client, which one module of tests runs (about 40 MB, 400 MB unpacked)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/conformance.txt
+	@touch $(MICROSOFT)
+
+test: setup $(MICROSOFT) ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
 	@$(BIN)/pytest
 
 check: setup ## Lint, types, dependency rule, generated files
@@ -40,6 +47,9 @@ check: setup ## Lint, types, dependency rule, generated files
 	@$(BIN)/yamllint --strict docker-compose.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/hadolint deploy/docker/Dockerfile
+
+fuzz: setup ## Drive the assignment-watcher through RUNS random histories (2000), with crashes and faults, and hold the oracles
+	@SEATKEEPER_TEST_FUZZ_RUNS=$(RUNS) $(BIN)/pytest tests/fuzz --timeout=0 -s
 
 bench: setup ## Print what it does per second, and where the time goes (some minutes)
 	@$(BIN)/python -m benchmarks.end_to_end

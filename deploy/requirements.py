@@ -1,4 +1,5 @@
-"""Resolves ``requirements/*.txt``: one hash-pinned list for each service, one for development. They name no package index.
+"""Resolves ``requirements/*.txt``: one hash-pinned list for each service, one for development, one for
+Microsoft's client. They name no package index.
 
 ``python -m deploy.requirements`` writes them all; the development list is resolved first and the others keep to its versions.
 """
@@ -32,6 +33,8 @@ def main() -> int:
     """Resolve every list."""
     sys.stdout.write("dev\n")
     resolve("dev", "--all-extras", "--group", "dev")
+    sys.stdout.write("conformance\n")
+    resolve("conformance", "--group", "conformance", "--constraint", str(FOLDER / "dev.txt"))
     for name, extras in IMAGES.items():
         sys.stdout.write(f"{name}\n")
         options = [option for extra in extras for option in ("--extra", extra)]

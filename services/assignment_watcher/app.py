@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
+from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.handlers import HoldsDecided, JobsChanged
 from services.assignment_watcher.notifications import leftovers
 from services.assignment_watcher.notifications.lifecycle import Notifications
 from services.assignment_watcher.policy import Policy
-from services.assignment_watcher.retries import Patience
 from services.assignment_watcher.settings import WatcherSettings
 from services.assignment_watcher.sources.opening import JobSources
 from services.assignment_watcher.watching import LOOP, Watching

@@ -30,6 +30,12 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="decides ids and names (default: %(default)s)")
     parser.add_argument(
+        "--memberships", type=int, metavar="N", help="memberships in all (default: about one for each user)"
+    )
+    parser.add_argument(
+        "--assignments", type=int, default=0, metavar="N", help="groups that are assigned (default: %(default)s)"
+    )
+    parser.add_argument(
         "--latency-ms",
         type=float,
         default=0.0,
@@ -57,6 +63,8 @@ async def serve(options: argparse.Namespace) -> None:
         users=options.users,
         groups=options.groups,
         seed=options.seed,
+        memberships=options.memberships,
+        assignments=options.assignments,
         latency_ms=options.latency_ms,
         tls_ca_file=options.tls,
     )
@@ -72,6 +80,10 @@ def main() -> int:
     options = parser.parse_args()
     if min(options.users, options.groups, options.latency_ms, options.port) < 0:
         parser.error("--users, --groups, --latency-ms and --port must not be negative")
+    if not 0 <= (options.memberships or 0) <= options.users * options.groups:
+        parser.error("--memberships must be at most users times groups")
+    if not 0 <= options.assignments <= options.groups:
+        parser.error("--assignments must be at most the number of groups")
     # A tenant is hundreds of thousands of objects that stay: looking through them often finds nothing to free.
     gc.set_threshold(200_000, 20, 100)
     try:

@@ -128,7 +128,8 @@ def _fill(call: Call, state: Round) -> tuple[list[bytes], Cursor | None]:
     A group whose members did not fit goes first on the next page, one slice per page, with other groups behind it.
     """
     knobs = call.sim.knobs
-    contents = contents_of(_view(call, state))
+    view = _view(call, state)
+    contents = contents_of(view)
     index, carried = state.cursor
     rows: list[bytes] = []
     pending: list[tuple[int, int]] = []
@@ -139,6 +140,13 @@ def _fill(call: Call, state: Round) -> tuple[list[bytes], Cursor | None]:
         weight += part.weight
         if part.rest is not None:
             pending.append((position, part.rest))
+    while index < state.total and len(rows) < knobs.page_size:
+        room = knobs.page_size - len(rows)
+        together = view.living(index, room)
+        if together is None:
+            break
+        rows += together
+        index = min(index + room, state.total)
     while index < state.total and len(rows) < knobs.page_size and weight < knobs.page_members:
         part = contents.part(index, 0)
         rows += part.rows

@@ -28,6 +28,24 @@ LATE = 2
 """Staged only: a removal that the log shows one transaction later."""
 
 
+class MemberJson(dict[str, bytes]):
+    """The entry of each object in ``members@delta``, made when it is first asked for: one object is in many groups."""
+
+    def __init__(self, kind_of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._kind_of = kind_of
+
+    def __missing__(self, object_id: str) -> bytes:
+        kind = self._kind_of(object_id).encode()
+        body = b'{"@odata.type":"#microsoft.graph.%s","id":"%s"}' % (kind, object_id.encode())
+        self[object_id] = body
+        return body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy begins empty."""
+        return MemberJson, (self._kind_of,)
+
+
 class Directory:
     """Users, groups, other objects, memberships, and one application with its assignments.
 
@@ -49,7 +67,7 @@ class Directory:
         self.by_name: dict[str, str] = {}
         self.ever_deleted: set[str] = set()
         self.on_commit: Callable[[int, Staged], None] | None = None
-        self._member_json: dict[str, bytes] = {}
+        self.member_json = MemberJson(self.kind_of)
         self._staged = Staged()
         self._late: list[tuple[str, str, int]] = []
         self._undo: list[Callable[[], object]] = []
@@ -103,15 +121,6 @@ class Directory:
         if object_id in self.users:
             return "user"
         return "group" if object_id in self.groups else self.things[object_id].kind
-
-    def member_json(self, object_id: str) -> bytes:
-        """The entry of an object in ``members@delta``; kept, for an object is a member of many groups."""
-        body = self._member_json.get(object_id)
-        if body is None:
-            kind = self.kind_of(object_id).encode()
-            body = b'{"@odata.type":"#microsoft.graph.%s","id":"%s"}' % (kind, object_id.encode())
-            self._member_json[object_id] = body
-        return body
 
     def create_user(self, properties: dict[str, Any]) -> User:
         """Create a live user from properties with ``id`` and a free ``userPrincipalName``."""

@@ -12,6 +12,9 @@ class Journal:
     """Counts since the last reset. Requests to ``/_sim`` are not counted, though their CPU is."""
 
     def __init__(self) -> None:
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._entries: deque[tuple[float, str, int | str, int]] = deque(maxlen=KEPT)
+        self._wait_until = 0.0
         self.reset()
 
     def arrive(self) -> None:
@@ -22,10 +25,8 @@ class Journal:
     def announce(self, retry_after: str) -> None:
         """Remember a ``Retry-After`` (seconds or an HTTP date); the longest one that is running counts."""
         try:
-            if retry_after.endswith("GMT"):
-                seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
-            else:
-                seconds = float(retry_after)
+            dated = retry_after.endswith("GMT")
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time() if dated else float(retry_after)
         except ValueError:
             return
         self._wait_until = max(self._wait_until, time.monotonic() + seconds)
@@ -38,8 +39,8 @@ class Journal:
 
     def reset(self) -> None:
         """Begin anew."""
-        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._entries: deque[tuple[float, str, int | str, int]] = deque(maxlen=KEPT)
+        self._counts.clear()
+        self._entries.clear()
         self._cpu = time.process_time()
         self._units = 0
         self._hasty = 0

@@ -28,7 +28,12 @@ class Knobs:
     added and removed inside one window. ``soft_deleted_group_links``: membership changes of a group that is now
     soft-deleted are sent before its ``@removed`` record, or lost. ``list_paging``: whether an unrelated removal may
     move a row across the page boundary of appRoleAssignedTo (paging there is no snapshot).
-    ``throttling``: the resource unit bucket of a small, medium or large tenant. Times are in seconds unless named.
+    ``throttling``: the resource unit bucket of a small, medium or large tenant. ``soft_deleted_days``: after so long a
+    deleted object is gone for good, when the clock is advanced. ``overlarge_top``: what ``$top`` above 999 does.
+    ``upper_case_ids``: every id that is answered is in upper case. ``group_subscription_needs``: the permission for
+    subscriptions to groups, of which the documentation has named both. ``notification_delay_ms`` is the time in which
+    changes of one object become one notification; ``notification_retry_seconds`` doubles with each try.
+    Times are in seconds unless named.
     """
 
     latency_ms: float = 0.0

@@ -112,6 +112,15 @@ class View:
         found = order[index] if wanted is None else objects.get(wanted)
         return None if found is None else self.directory.seen(found, self.seen)
 
+    def living(self, index: int, room: int) -> list[bytes] | None:
+        """The records of up to ``room`` objects from ``index`` on, all at once; ``None`` where they need a closer look."""
+        if self.changes is not None or self.state.ids or self.seen is not None or self.state.kind == "groups":
+            return None
+        _, order = self.directory.collection(self.state.kind)
+        projection = self.projection
+        found = order[index : min(index + room, self.state.total)]
+        return [one.json(projection) for one in found if one.state is State.LIVE]
+
 
 class ObjectRound:
     """The records of a users/delta or servicePrincipals/delta round."""
@@ -167,7 +176,8 @@ class GroupRound:
         if change is None:
             end = bisect_right(group.slot_lsns, self._view.state.upto)
             window = group.slots[offset : min(offset + size, end)]
-            found = [self._member(member, True) for member in window if member is not None]
+            entries = self._directory.member_json
+            found = [entries[member] for member in window if member is not None]
         else:
             end = len(change.links)
             flapped = self._directory.knobs.flapped_links == "removed"
@@ -176,7 +186,7 @@ class GroupRound:
         return found, offset + size if offset + size < end else None
 
     def _member(self, member_id: str, linked: bool) -> bytes:
-        body = self._directory.member_json(member_id)
+        body = self._directory.member_json[member_id]
         return body if linked else body[:-1] + b',"@removed":{"reason":"deleted"}}'
 
 

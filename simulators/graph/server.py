@@ -11,6 +11,7 @@ from simulators.graph.control_credentials import CredentialControl
 from simulators.graph.control_notifications import NotificationControl
 from simulators.graph.control_state import StateControl
 from simulators.graph.gate import Gate
+from simulators.graph.seed import SeedPlan
 from simulators.graph.simulation import Simulation
 from simulators.graph.tls import server_context
 
@@ -54,16 +55,20 @@ async def start(
     users: int = 0,
     groups: int = 0,
     seed: int = 1,
+    memberships: int | None = None,
+    assignments: int = 0,
     latency_ms: float = 0.0,
     tls_ca_file: Path | None = None,
 ) -> GraphSimulator:
-    """Start a simulator on the running loop; with ``port`` 0 a free port is taken. Raises ``OSError`` if it cannot.
+    """Start a simulator on the running loop, with a tenant as :class:`SeedPlan` says.
+
+    With ``port`` 0 a free port is taken. Raises ``OSError`` if it cannot listen.
 
     With ``tls_ca_file`` it speaks TLS, with a certificate for ``host`` and this machine that the authority in that file
     signed; the file is written.
     """
     context = None if tls_ca_file is None else server_context(tls_ca_file, host)
-    sim = Simulation(users=users, groups=groups, seed=seed)
+    sim = Simulation(SeedPlan(users=users, groups=groups, seed=seed, memberships=memberships, assignments=assignments))
     sim.knobs.latency_ms = latency_ms
     runner = web.AppRunner(application(sim), access_log=None, shutdown_timeout=0.2)
     await runner.setup()

@@ -30,7 +30,8 @@ class Simulation:
     credentials: Credentials
     replica: Replica
 
-    def __init__(self, *, users: int = 0, groups: int = 0, seed: int = 1) -> None:
+    def __init__(self, plan: SeedPlan | None = None) -> None:
+        plan = plan or SeedPlan()
         self._snapshots: dict[str, bytes] = {}
         self.knobs = Knobs()
         self.clock = Clock()
@@ -40,8 +41,8 @@ class Simulation:
         self.bucket = Bucket()
         self.subscriptions: dict[str, Subscription] = {}
         self.notifier = Notifier(self)
-        self.seed = seed
-        self.reseed(SeedPlan(users=users, groups=groups, seed=seed))
+        self.seed = plan.seed
+        self.reseed(plan)
 
     def reseed(self, plan: SeedPlan) -> None:
         """Replace the tenant; delta and page tokens of the old one are dead (410). Faults, knobs and journal stay."""

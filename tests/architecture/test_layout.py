@@ -44,7 +44,7 @@ def test_the_dependency_rule_knows_every_service() -> None:
     independent = rules["importlinter:contract:services"]["modules"].split()
     cores = rules["importlinter:contract:cores"]["source_modules"].split()
     assert sorted(independent) == sorted(f"services.{name}" for name in PACKAGES)
-    assert sorted(cores) == sorted(f"services.{name}.core" for name in PACKAGES)
+    assert {f"services.{name}.core" for name in PACKAGES} <= set(cores)
 
 
 def test_every_folder_of_services_is_a_service_of_the_registry() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from services.assignment_watcher.retries import LONGEST_WAIT_SECONDS, Patience
+from services.assignment_watcher.graph.retries import LONGEST_WAIT_SECONDS, Patience
 from shared.runtime.http import Answer, HttpClient
 
 PATIENCE = Patience(tries=4, seconds=2.0, first_wait_seconds=0.002)

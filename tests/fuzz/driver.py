@@ -21,6 +21,8 @@ from tests.support.builders_assignment_watcher import a_watched_job, save
 from tests.support.messages import NOON, received
 
 RESOLVABLE = ["User"]
+ONE_MOMENT = False
+"""Whether a change in the middle of a cycle must not look like the end of an assignment to a watcher that reads one list before the other."""
 SETTLE_SECONDS = 3_700.0
 """Between the cycles at the end: longer than any confirmation, and than the longest pause between questions about one unknown user."""
 
@@ -63,7 +65,9 @@ class Run:
     async def decide(self, *, approve: bool) -> int:
         """Decide every hold that waits, as the handler does; return how many there were."""
         async with self.world.database.connection() as connection:
-            rows = await connection.fetch("SELECT hold_id FROM hold WHERE state IN ('held', 'rejected') ORDER BY hold_id")
+            rows = await connection.fetch(
+                "SELECT hold_id FROM hold WHERE state IN ('held', 'rejected') ORDER BY hold_id"
+            )
         for row in rows:
             self.decisions += 1
             request = OperatorRequest(
@@ -120,7 +124,9 @@ class Run:
     def _low(self) -> dict[str, int]:
         """The oldest LSN that a replica of each type may answer from now."""
         replica = self.tenant.sim.replica
-        stale = max((one.transactions for one in self.tenant.sim.faults.armed.values() if one.kind == "stale"), default=0)
+        stale = max(
+            (one.transactions for one in self.tenant.sim.faults.armed.values() if one.kind == "stale"), default=0
+        )
         back = {name: replica._backward[name] for name in STREAMS}
         low = {
             name: max(1, replica.visible(name) - stale - (back[name].transactions if back[name].probability else 0))
@@ -132,6 +138,8 @@ class Run:
     async def disturbed(self, step: p.Cycle) -> None:
         """Run a cycle with something in the middle of it."""
         process, middle = self.process, step.middle
+        if isinstance(middle, p.Meanwhile | p.Asleep) and middle.mutations and not ONE_MOMENT:
+            self.skewed = True
         if isinstance(middle, p.Crash):
             if self.with_crashes:
                 await self._crash(process, middle)

@@ -31,7 +31,9 @@ class Outcome:
             # That an initial cycle began is said before it is known how it ends, so another process may say it again, in the same words.
             said_before = self.ids.get(headers["ce_id"])
             if said_before is not None and (kind == DirectoryAssignment.type or said_before != payload):
-                self.problems.append(f"event id {headers['ce_id']} of {kind} is there twice: {said_before} and {payload}")
+                self.problems.append(
+                    f"event id {headers['ce_id']} of {kind} is there twice: {said_before} and {payload}"
+                )
             self.ids[headers["ce_id"]] = payload
             if headers["ce_type"] != DirectoryAssignment.type:
                 continue

@@ -125,7 +125,17 @@ class Plan:
 
 
 PEOPLE = (
-    *("assignUser", "unassignUser", "addMember", "removeMember", "city", "enabled", "softDelete", "restore", "hardDelete"),
+    *(
+        "assignUser",
+        "unassignUser",
+        "addMember",
+        "removeMember",
+        "city",
+        "enabled",
+        "softDelete",
+        "restore",
+        "hardDelete",
+    ),
     *("createUser", "swapToDirect", "swapToGroup"),
 )
 GROUPS = (
@@ -153,7 +163,9 @@ ANYTHING = r"/v1\.0/"
 PAGES = [LISTING, USERS, GROUP_DELTA, MEMBERS, ANYTHING]
 
 _few = st.fixed_dictionaries({"nth": st.integers(1, 3), "times": st.integers(1, 4)})
-_waits = st.sampled_from([None, "0.02", "0.004", "0", "-1", "soon", "0.03", "0.01", None, "0.05", "0.02", "99999", "date"])
+_waits = st.sampled_from(
+    [None, "0.02", "0.004", "0", "-1", "soon", "0.03", "0.01", None, "0.05", "0.02", "99999", "date"]
+)
 
 
 def _with(**more: Any) -> st.SearchStrategy[dict[str, Any]]:
@@ -166,7 +178,13 @@ transport_faults = st.one_of(
         Fault,
         st.sampled_from([*PAGES, POINT, OBJECTS, r"/token$"]),
         st.just("status"),
-        _with(status=st.sampled_from([500, 502, 503, 504, 401, 403]), retryAfter=st.sampled_from([None, "0.01"])),
+        _with(status=st.sampled_from([500, 502, 503, 504]), retryAfter=st.sampled_from([None, "0.01"])),
+    ),
+    st.builds(
+        Fault,
+        st.sampled_from([*PAGES, POINT, OBJECTS, r"/token$"]),
+        st.just("status"),
+        _with(status=st.sampled_from([401, 403, 408])),
     ),
     st.builds(
         Fault,
@@ -204,22 +222,37 @@ page_faults = st.one_of(
     st.builds(Fault, st.just(LISTING), st.just("dropPage"), _few),
     st.builds(Fault, st.just(MEMBERS), st.just("dropPage"), st.just({"times": 1})),
     st.builds(
-        Fault, st.sampled_from([LISTING, MEMBERS, OBJECTS, POINT]), st.just("stale"), _with(transactions=st.integers(1, 3))
+        Fault,
+        st.sampled_from([LISTING, MEMBERS, OBJECTS, POINT]),
+        st.just("stale"),
+        _with(transactions=st.integers(1, 3)),
     ),
 )
 
 _lag = st.sampled_from(
-    [{"frozen": True}, {"frozen": True}, {"seconds": 30}, {"seconds": 100}, {"transactions": 1}, {"transactions": 3}, {}]
+    [
+        {"frozen": True},
+        {"frozen": True},
+        {"seconds": 30},
+        {"seconds": 100},
+        {"transactions": 1},
+        {"transactions": 3},
+        {},
+    ]
 )
 lags = st.one_of(
-    st.builds(Lag, st.fixed_dictionaries({"lag": st.dictionaries(st.sampled_from(["users", "groups", "assignments"]), _lag)})),
+    st.builds(
+        Lag, st.fixed_dictionaries({"lag": st.dictionaries(st.sampled_from(["users", "groups", "assignments"]), _lag)})
+    ),
     st.builds(
         Lag,
         st.fixed_dictionaries(
             {
                 "backward": st.dictionaries(
                     st.sampled_from(["users", "groups", "assignments"]),
-                    st.fixed_dictionaries({"probability": st.sampled_from([0.3, 0.7]), "transactions": st.integers(1, 4)}),
+                    st.fixed_dictionaries(
+                        {"probability": st.sampled_from([0.3, 0.7]), "transactions": st.integers(1, 4)}
+                    ),
                 )
             }
         ),
@@ -297,7 +330,9 @@ _disturbing: list[st.SearchStrategy[Step]] = [
 _resolvable = settings.filter(lambda chosen: chosen.get("requiredRoles") != ["Nobody"])
 
 
-def _plans(between: list[st.SearchStrategy[Step]], cycle: st.SearchStrategy[Cycle], most: int) -> st.SearchStrategy[Plan]:
+def _plans(
+    between: list[st.SearchStrategy[Step]], cycle: st.SearchStrategy[Cycle], most: int
+) -> st.SearchStrategy[Plan]:
     rounds = st.tuples(st.lists(st.one_of(between), max_size=3), cycle)
     first = st.sampled_from([(Cycle(),), (Cycle(),), (Cycle(),), ()])
     return st.builds(

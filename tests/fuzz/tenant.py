@@ -30,7 +30,13 @@ class Tenant:
         sim.clock.reset()
         sim.access.expire()
         sim.reseed(
-            SeedPlan(users=plan.users, groups=plan.groups, seed=plan.seed, assignments=min(1, plan.groups), direct_assignments=1)
+            SeedPlan(
+                users=plan.users,
+                groups=plan.groups,
+                seed=plan.seed,
+                assignments=min(1, plan.groups),
+                direct_assignments=1,
+            )
         )
         sim.clock.frozen_at = started.timestamp()
         self.turn({"appRoles": None})
@@ -59,9 +65,11 @@ class Tenant:
 
     def change(self, mutations: list[Mutation], *, together: bool = False) -> None:
         """Apply mutations; those that the tenant refuses are left out, together with the transaction that they are in."""
-        batches = [[one for mutation in mutations for one in self._told(mutation)]] if together else [
-            [one] for mutation in mutations for one in self._told(mutation)
-        ]
+        batches = (
+            [[one for mutation in mutations for one in self._told(mutation)]]
+            if together
+            else [[one] for mutation in mutations for one in self._told(mutation)]
+        )
         for batch in batches:
             try:
                 transact(self.sim, batch)
@@ -71,8 +79,13 @@ class Tenant:
     def _declare(self, *values: str, rename: str | None = None) -> None:
         known = {value: role_id for role_id, value in self.directory.application.role_names.items()}
         original = self.directory.tenant.roles[0].id
-        roles = [{"value": rename or value, "id": original} if value == "User" else {"value": value} for value in values]
-        roles = [role if "id" in role else role | ({"id": known[role["value"]]} if role["value"] in known else {}) for role in roles]
+        roles = [
+            {"value": rename or value, "id": original} if value == "User" else {"value": value} for value in values
+        ]
+        roles = [
+            role if "id" in role else role | ({"id": known[role["value"]]} if role["value"] in known else {})
+            for role in roles
+        ]
         transact(self.sim, [{"op": "updateServicePrincipal", "properties": {"appRoles": roles}}])
 
     def _told(self, mutation: Mutation) -> list[dict[str, Any]]:
@@ -123,7 +136,10 @@ class Tenant:
             case "robot":
                 thing = f"50505050-0000-4000-8000-{first:012x}"
                 created = {"op": "createObject", "kind": "servicePrincipal", "objectId": thing}
-                return [created, {"op": "assign", "principalType": "ServicePrincipal", "principalId": thing, "role": role}]
+                return [
+                    created,
+                    {"op": "assign", "principalType": "ServicePrincipal", "principalId": thing, "role": role},
+                ]
             case "disable" | "enable":
                 return [{"op": "updateServicePrincipal", "properties": {"accountEnabled": op == "enable"}}]
             case "delete" | "undelete":

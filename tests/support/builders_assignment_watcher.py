@@ -10,8 +10,8 @@ import aiohttp
 import orjson
 
 from services.assignment_watcher.cycle import Cycle
+from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.policy import Policy
-from services.assignment_watcher.retries import Patience
 from services.assignment_watcher.settings import WatcherSettings
 from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
 from shared.contracts.assignments import CycleKind, CycleMark, DirectoryAssignment

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import orjson
 
+from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.notifications.lifecycle import Notifications
 from services.assignment_watcher.notifications.settings import NotificationSettings
-from services.assignment_watcher.retries import Patience
 from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.topics import WATCHER

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.assignment_watcher.graph import Graph
-from services.assignment_watcher.retries import Gate, Patience
+from services.assignment_watcher.graph.gateway import Graph
+from services.assignment_watcher.graph.retries import Gate, Patience
+from services.assignment_watcher.graph.tokens.credentials import ClientSecret, Credential
+from services.assignment_watcher.graph.tokens.plain import PlainTokenRequest
+from services.assignment_watcher.graph.tokens.provider import KeptTokens, TokenProvider
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.source import ChangePage, Stream
-from services.assignment_watcher.tokens.credentials import ClientSecret, Credential
-from services.assignment_watcher.tokens.plain import PlainTokenRequest
-from services.assignment_watcher.tokens.provider import KeptTokens, TokenProvider
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import Answer, HttpClient
 from tests.support.graph_tenants import Tenant

@@ -15,6 +15,10 @@ from services.assignment_watcher.streams import Shadow
 from shared.runtime.database import Connection
 
 SORT_MEMORY: Final = "SET LOCAL work_mem = '64MB'"
+ANALYZE_TOUCHED: Final = "ANALYZE touched"
+ANALYZE: Final = "ANALYZE touched, mirror_assignment, mirror_group, mirror_member, mirror_user"
+"""Tables that were filled by this very transaction look empty to the planner, which then compares every row with every other."""
+ANALYZE_STAGED: Final = "ANALYZE staged_assignment, staged_group, staged_member, staged_user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +81,22 @@ class Applying:
         for staging in (news.staging, news.rechecked.listings):
             if staging.rows:
                 await staging.check(self._connection)
+        if news.shadows:
+            await self._connection.execute(ANALYZE_STAGED)
         await self._assignments()
         for stream, shadow in news.shadows.items():
             await self._shadow(stream, shadow)
         drift = await self._changes(news.staging.attempt, again_at=now + news.confirmation)
         drift += await self._listed_members()
+        await self._connection.execute(ANALYZE if news.shadows else ANALYZE_TOUCHED)
         thawed = [row for row in await self._run("refreeze_assignments") if not row["frozen"]]
-        await self._run("purge_assignments")
         if everybody or news.shadows:
             await self._run("touch_everybody")
         await self._run("doubt_unknown_groups", now)
-        await self._connection.execute("ANALYZE touched")
         await self._run("touch_members", news.nested)
-        await self._run("drop_dead_members")
+        await self._connection.execute(ANALYZE_TOUCHED)
+        await self._run("drop_dead_users")
+        await self._run("drop_dead_groups")
         return Applied(thawed=bool(thawed), drift=drift)
 
     async def _run(self, name: str, *more: Any) -> Any:

@@ -79,14 +79,6 @@ WITH gone AS (
 )
 INSERT INTO touched SELECT principal_type, principal_id FROM gone ON CONFLICT DO NOTHING;
 
--- name: purge_assignments
-DELETE FROM mirror_assignment a USING touched t
-WHERE a.job_id = $1 AND a.principal_type = t.kind AND a.principal_id = t.object_id
-  AND (EXISTS (SELECT 1 FROM mirror_user u WHERE t.kind = 'user' AND u.job_id = $1 AND u.user_id = t.object_id
-               AND u.lifecycle = 'hardDeleted')
-    OR EXISTS (SELECT 1 FROM mirror_group g WHERE t.kind = 'group' AND g.job_id = $1 AND g.group_id = t.object_id
-               AND g.lifecycle = 'hardDeleted'));
-
 -- name: refreeze_assignments
 UPDATE mirror_assignment a
 SET frozen = now.soft, suspect_since = CASE WHEN now.soft THEN NULL ELSE a.suspect_since END
@@ -219,9 +211,12 @@ FROM applied a JOIN before b ON b.group_id = a.group_id AND b.lifecycle <> 'live
 ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at);
 
 -- name: doubt_missing_groups
-WITH missing AS MATERIALIZED (
+WITH present AS MATERIALIZED (
+    SELECT group_id FROM staged_group WHERE attempt = $2 GROUP BY group_id
+    HAVING (array_agg(removed ORDER BY position DESC))[1] IS NULL
+), missing AS MATERIALIZED (
     SELECT group_id FROM mirror_group m WHERE m.job_id = $1 AND m.lifecycle <> 'hardDeleted'
-      AND NOT EXISTS (SELECT 1 FROM staged_group s WHERE s.attempt = $2 AND s.group_id = m.group_id AND s.removed IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM present p WHERE p.group_id = m.group_id)
 )
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
 SELECT $1, 'group', group_id, 'missing', $3::timestamptz FROM missing ON CONFLICT (job_id, kind, object_id) DO NOTHING;
@@ -254,25 +249,39 @@ WITH folded AS (
 SELECT count(*) FROM applied WHERE user_id = ANY ($5::text[]);
 
 -- name: settle_users
-DELETE FROM recheck r USING staged_user s
-WHERE r.job_id = $1 AND r.kind = 'user' AND s.attempt = $2 AND s.user_id = r.object_id AND (NOT $3::boolean OR s.removed IS NULL);
+DELETE FROM recheck r USING (
+    SELECT user_id FROM staged_user WHERE attempt = $2 GROUP BY user_id
+    HAVING NOT $3::boolean OR (array_agg(removed ORDER BY position DESC))[1] IS NULL
+) s
+WHERE r.job_id = $1 AND r.kind = 'user' AND s.user_id = r.object_id;
 
 -- name: settle_groups
-DELETE FROM recheck r USING staged_group s
-WHERE r.job_id = $1 AND r.kind = 'group' AND s.attempt = $2 AND s.group_id = r.object_id AND (NOT $3::boolean OR s.removed IS NULL);
+DELETE FROM recheck r USING (
+    SELECT group_id FROM staged_group WHERE attempt = $2 GROUP BY group_id
+    HAVING NOT $3::boolean OR (array_agg(removed ORDER BY position DESC))[1] IS NULL
+) s
+WHERE r.job_id = $1 AND r.kind = 'group' AND s.group_id = r.object_id;
 
 -- name: doubt_missing_users
+WITH present AS MATERIALIZED (
+    SELECT user_id FROM staged_user WHERE attempt = $2 GROUP BY user_id
+    HAVING (array_agg(removed ORDER BY position DESC))[1] IS NULL
+)
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
 SELECT m.job_id, 'user', m.user_id, 'missing', $3::timestamptz
 FROM mirror_user m JOIN emitted e ON e.job_id = m.job_id AND e.object_id = m.user_id
 WHERE m.job_id = $1 AND m.lifecycle <> 'hardDeleted'
-  AND NOT EXISTS (SELECT 1 FROM staged_user s WHERE s.attempt = $2 AND s.user_id = m.user_id AND s.removed IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM present p WHERE p.user_id = m.user_id)
 ON CONFLICT (job_id, kind, object_id) DO NOTHING;
 
 -- name: forget_missing_users
+WITH present AS MATERIALIZED (
+    SELECT user_id FROM staged_user WHERE attempt = $2 GROUP BY user_id
+    HAVING (array_agg(removed ORDER BY position DESC))[1] IS NULL
+)
 DELETE FROM mirror_user m
 WHERE m.job_id = $1
-  AND NOT EXISTS (SELECT 1 FROM staged_user s WHERE s.attempt = $2 AND s.user_id = m.user_id AND s.removed IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM present p WHERE p.user_id = m.user_id)
   AND NOT EXISTS (SELECT 1 FROM emitted e WHERE e.job_id = $1 AND e.object_id = m.user_id);
 
 -- name: doubt_unknown_groups
@@ -302,13 +311,19 @@ INSERT INTO touched
 SELECT DISTINCT 'user', m.user_id FROM below b JOIN mirror_member m ON m.job_id = $1 AND m.group_id = b.group_id
 WHERE NOT m.nested ON CONFLICT DO NOTHING;
 
--- name: drop_dead_members
-DELETE FROM mirror_member m USING touched t
-WHERE m.job_id = $1
-  AND ((t.kind = 'user' AND m.user_id = t.object_id AND EXISTS (
-            SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = t.object_id AND u.lifecycle = 'hardDeleted'))
-    OR (t.kind = 'group' AND m.group_id = t.object_id AND EXISTS (
-            SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = t.object_id AND g.lifecycle = 'hardDeleted')));
+-- name: drop_dead_users
+WITH dead AS MATERIALIZED (
+    SELECT u.user_id FROM touched t JOIN mirror_user u ON u.job_id = $1 AND u.user_id = t.object_id
+    WHERE t.kind = 'user' AND u.lifecycle = 'hardDeleted'
+)
+DELETE FROM mirror_member m USING dead d WHERE m.job_id = $1 AND m.user_id = d.user_id;
+
+-- name: drop_dead_groups
+WITH dead AS MATERIALIZED (
+    SELECT g.group_id FROM touched t JOIN mirror_group g ON g.job_id = $1 AND g.group_id = t.object_id
+    WHERE t.kind = 'group' AND g.lifecycle = 'hardDeleted'
+)
+DELETE FROM mirror_member m USING dead d WHERE m.job_id = $1 AND m.group_id = d.group_id;
 
 -- name: derive_direct
 WITH path AS (
@@ -342,12 +357,12 @@ ORDER BY f.assigned_at NULLS LAST, t.object_id;
 WITH RECURSIVE above AS (
     SELECT t.object_id, m.group_id
     FROM touched t JOIN mirror_member m ON m.job_id = $1 AND m.user_id = t.object_id
-    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live'
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live' AND g.security_enabled
     WHERE t.kind = 'user'
     UNION
     SELECT a.object_id, m.group_id
     FROM above a JOIN mirror_member m ON m.job_id = $1 AND m.user_id = a.group_id AND m.nested
-    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live'
+    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live' AND g.security_enabled
 ), path AS (
     SELECT t.object_id, a.assignment_id, a.role_id, NULL::text AS group_id, a.assigned_at
     FROM touched t
@@ -357,7 +372,6 @@ WITH RECURSIVE above AS (
     SELECT b.object_id, a.assignment_id, a.role_id, b.group_id, a.assigned_at
     FROM above b
     JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = b.group_id
-    JOIN mirror_group g ON g.job_id = $1 AND g.group_id = b.group_id AND g.security_enabled
 ), folded AS (
     SELECT object_id, min(assigned_at) AS assigned_at, array_agg(assigned_at) AS times, array_agg(assignment_id) AS assignments,
            array_agg(group_id) AS groups, array_agg(role_id) AS roles

@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
+from services.assignment_watcher.graph.refusals import NotFoundError
 from services.assignment_watcher.notifications import store, subscriptions
 from services.assignment_watcher.notifications.judging import digest_of
 from services.assignment_watcher.notifications.planning import (
@@ -21,7 +22,6 @@ from services.assignment_watcher.notifications.planning import (
     retry_after_failures,
 )
 from services.assignment_watcher.notifications.subscriptions import GraphRequests
-from services.assignment_watcher.refusals import NotFoundError
 from services.assignment_watcher.sources.source import SourceError, SourceRefusedError, Stream
 from shared.runtime.database import Connection
 from shared.runtime.frame import Frame

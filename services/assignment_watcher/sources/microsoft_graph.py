@@ -9,11 +9,11 @@ from urllib.parse import quote
 import orjson
 from prometheus_client import Counter as Metric
 
-from services.assignment_watcher.graph import Asked, Graph
+from services.assignment_watcher.graph.gateway import Asked, Graph
+from services.assignment_watcher.graph.lookups import find
+from services.assignment_watcher.graph.paging import Page, follow
+from services.assignment_watcher.graph.refusals import NotFoundError, advised
 from services.assignment_watcher.listing import AssignmentRow
-from services.assignment_watcher.lookups import find
-from services.assignment_watcher.paging import Page, follow
-from services.assignment_watcher.refusals import NotFoundError, advised
 from services.assignment_watcher.sources.graph_records import MalformedRecordError, check_record, check_records
 from services.assignment_watcher.sources.source import (
     ChangePage,

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from services.assignment_watcher.graph import MOST_AT_ONCE, Graph
-from services.assignment_watcher.retries import Gate, Patience
+from services.assignment_watcher.graph.gateway import MOST_AT_ONCE, Graph
+from services.assignment_watcher.graph.retries import Gate, Patience
+from services.assignment_watcher.graph.tokens.opening import CLIENT_SECRET, open_tokens
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.snapshot import Snapshot
 from services.assignment_watcher.sources.source import Source
-from services.assignment_watcher.tokens.opening import CLIENT_SECRET, open_tokens
 from shared.contracts.job import SnapshotSource
 from shared.runtime.frame import Frame
 from shared.runtime.http import HttpClient

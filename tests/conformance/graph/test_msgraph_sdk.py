@@ -92,7 +92,9 @@ async def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 def client(root: str, credential: ClientSecretCredential, http: httpx.AsyncClient) -> GraphServiceClient:
     login = AzureIdentityAuthenticationProvider(credential, scopes=[f"{root}/.default"], allowed_hosts=["127.0.0.1"])
-    adapter = GraphRequestAdapter(login, GraphClientFactory.create_with_default_middleware(client=http, options=options))
+    adapter = GraphRequestAdapter(
+        login, GraphClientFactory.create_with_default_middleware(client=http, options=options)
+    )
     adapter.base_url = f"{root}/v1.0"
     return GraphServiceClient(request_adapter=adapter)
 

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from services.assignment_watcher.graph import Graph
-from services.assignment_watcher.retries import Gate, Patience
+from services.assignment_watcher.graph.gateway import Graph
+from services.assignment_watcher.graph.retries import Gate, Patience
+from services.assignment_watcher.graph.tokens.credentials import ClientSecret
+from services.assignment_watcher.graph.tokens.plain import PlainTokenRequest
+from services.assignment_watcher.graph.tokens.provider import KeptTokens
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.source import Source
-from services.assignment_watcher.tokens.credentials import ClientSecret
-from services.assignment_watcher.tokens.plain import PlainTokenRequest
-from services.assignment_watcher.tokens.provider import KeptTokens
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import HttpClient
 from tests.conformance.graph.client import Graph as Client

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.assignment_watcher.retries import Patience
+from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.sources.source import (
     RestartRoundError,
     ResyncError,

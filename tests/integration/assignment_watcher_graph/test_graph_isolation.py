@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from services.assignment_watcher.retries import Gate
+from services.assignment_watcher.graph.retries import Gate
 from services.assignment_watcher.sources.source import SourceError, SourceUnavailableError, Stream
 from tests.support.eventually import eventually
 from tests.support.graph_sources import Opened, a_graph_source

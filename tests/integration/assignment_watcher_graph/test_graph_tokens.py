@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from services.assignment_watcher.graph.tokens.credentials import (
+    ClientCertificate,
+    ClientSecret,
+    Credential,
+    FederatedToken,
+)
+from services.assignment_watcher.graph.tokens.plain import PlainTokenRequest
+from services.assignment_watcher.graph.tokens.provider import KeptTokens
+from services.assignment_watcher.graph.tokens.through_msal import MsalTokenRequest
 from services.assignment_watcher.sources.source import (
     SourceError,
     SourceMisconfiguredError,
     SourceRefusedError,
     SourceUnavailableError,
 )
-from services.assignment_watcher.tokens.credentials import ClientCertificate, ClientSecret, Credential, FederatedToken
-from services.assignment_watcher.tokens.plain import PlainTokenRequest
-from services.assignment_watcher.tokens.provider import KeptTokens
-from services.assignment_watcher.tokens.through_msal import MsalTokenRequest
 from tests.support.certificates import (
     AUDIENCE,
     ISSUER,

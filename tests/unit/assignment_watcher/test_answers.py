@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment_watcher.answers import (
+from services.assignment_watcher.graph.answers import (
     RESYNC_CODES,
     Verdict,
     backoff,

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment_watcher.batching import pack, unpack
+from services.assignment_watcher.graph.batching import pack, unpack
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 999) | st.text(max_size=4),

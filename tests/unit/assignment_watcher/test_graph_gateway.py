@@ -11,8 +11,8 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
-from services.assignment_watcher.graph import MOST_AT_ONCE, Asked, Graph
-from services.assignment_watcher.retries import Gate, Patience
+from services.assignment_watcher.graph.gateway import MOST_AT_ONCE, Asked, Graph
+from services.assignment_watcher.graph.retries import Gate, Patience
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.source import SourceError, SourceRefusedError, SourceUnavailableError, Stream
 from shared.contracts.assignments import Lifecycle

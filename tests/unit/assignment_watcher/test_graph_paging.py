@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment_watcher import paging
-from services.assignment_watcher.graph import Asked, Reply
-from services.assignment_watcher.paging import LoopGuard, follow
+from services.assignment_watcher.graph import paging
+from services.assignment_watcher.graph.gateway import Asked, Reply
+from services.assignment_watcher.graph.paging import LoopGuard, follow
 from services.assignment_watcher.sources.source import RestartRoundError, SourceUnavailableError
 
 ROOT = "https://graph.example"

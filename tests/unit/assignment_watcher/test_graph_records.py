@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment_watcher.json_bodies import read_object
+from services.assignment_watcher.graph.json_bodies import read_object
 from services.assignment_watcher.sources.graph_records import (
     MOST_RECORD_BYTES,
     MalformedRecordError,

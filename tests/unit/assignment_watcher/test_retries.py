@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.assignment_watcher.retries import LONGEST_WAIT_SECONDS, Attempts, Gate, Patience
+from services.assignment_watcher.graph.retries import LONGEST_WAIT_SECONDS, Attempts, Gate, Patience
 from services.assignment_watcher.sources.source import SourceUnavailableError
 
 QUICK = Patience(tries=3, seconds=5, first_wait_seconds=0.001)

@@ -10,7 +10,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.assignment_watcher.tokens.credentials import (
+from services.assignment_watcher.graph.tokens.credentials import (
     ASSERTION_TYPE,
     ClientCertificate,
     ClientSecret,

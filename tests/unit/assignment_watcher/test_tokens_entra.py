@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.assignment_watcher.graph.tokens.entra import MISCONFIGURED, REFUSED, refusal
 from services.assignment_watcher.sources.source import SourceMisconfiguredError, SourceRefusedError
-from services.assignment_watcher.tokens.entra import MISCONFIGURED, REFUSED, refusal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

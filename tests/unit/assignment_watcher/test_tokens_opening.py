@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from services.assignment_watcher.retries import Patience
+from services.assignment_watcher.graph.retries import Patience
+from services.assignment_watcher.graph.tokens.credentials import ClientSecret
+from services.assignment_watcher.graph.tokens.opening import open_tokens
+from services.assignment_watcher.graph.tokens.provider import KeptTokens
+from services.assignment_watcher.graph.tokens.through_msal import MsalTokenRequest
 from services.assignment_watcher.sources.source import SourceError
-from services.assignment_watcher.tokens.credentials import ClientSecret
-from services.assignment_watcher.tokens.opening import open_tokens
-from services.assignment_watcher.tokens.provider import KeptTokens
-from services.assignment_watcher.tokens.through_msal import MsalTokenRequest
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import Answer, HttpClient
 from tests.support.certificates import a_certificate, a_federated_token, rsa_key

@@ -15,6 +15,7 @@ from simulators.graph.mutations import transact
 from simulators.graph.odata import parse_options
 from simulators.graph.pages import Page
 from simulators.graph.refusal import RefusedError
+from simulators.graph.seed import SeedPlan
 from simulators.graph.simulation import Simulation
 from simulators.graph.truth import truth
 
@@ -154,7 +155,7 @@ def test_folded_rounds_equal_the_truth(
     lags: list[tuple[str, int]],
     replays: int,
 ) -> None:
-    sim = Simulation(users=USERS, groups=GROUPS, seed=seed)
+    sim = Simulation(SeedPlan(users=USERS, groups=GROUPS, seed=seed))
     sim.knobs.turn(knobs)
     for name, transactions in lags:
         sim.replica.set({"lag": {name: {"transactions": transactions}}})
@@ -204,7 +205,7 @@ def test_folded_rounds_equal_the_truth(
 def test_a_refused_transaction_leaves_no_trace(
     steps: list[tuple[str, int, int, int]], warm: list[tuple[str, int, int, int]]
 ) -> None:
-    sim = Simulation(users=USERS, groups=GROUPS, seed=3)
+    sim = Simulation(SeedPlan(users=USERS, groups=GROUPS, seed=3))
     for step in warm:
         try:
             transact(sim, [mutation(sim, step)])
@@ -238,7 +239,7 @@ def test_a_refused_transaction_leaves_no_trace(
 
 def test_quiet_poll_does_not_look_at_the_users() -> None:
     """The cost of a quiet round must not grow with the tenant."""
-    sim = Simulation(users=50, groups=2, seed=1)
+    sim = Simulation(SeedPlan(users=50, groups=2, seed=1))
     mirror = Mirror(sim, lambda: None)
     mirror.round("users", "displayName")
     sim.directory.user_order = []

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from services.assignment_watcher.answers import backoff
+from services.assignment_watcher.graph.answers import backoff
 from services.assignment_watcher.sources.source import SourceUnavailableError
 
 LONGEST_WAIT_SECONDS: Final = 900.0

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from services.assignment_watcher.answers import same_origin
-from services.assignment_watcher.graph import Asked, Graph
+from services.assignment_watcher.graph.answers import same_origin
+from services.assignment_watcher.graph.gateway import Asked, Graph
 from services.assignment_watcher.sources.source import RestartRoundError, SourceUnavailableError
 
 MOST_PAGES: Final = 50_000
@@ -35,12 +35,15 @@ class LoopGuard:
         self._seen: Counter[bytes] = Counter()
         self._pages = self._empty = 0
 
-    def check(self, value: list[Any]) -> bytes:
-        """Count one page and return its digest; raises ``SourceUnavailableError`` when the chain goes in circles or does not end."""
+    def check(self, value: list[Any], *, expected: Set[bytes] = frozenset()) -> bytes:
+        """Count one page and return its digest; raises ``SourceUnavailableError`` when the chain goes in circles or does not end.
+
+        A page whose digest is ``expected`` was asked for again, so that it is no sign of a circle.
+        """
         self._pages += 1
         self._empty = 0 if value else self._empty + 1
         digest = hashlib.blake2b(orjson.dumps(value), digest_size=16).digest() if value else b""
-        if value:
+        if value and digest not in expected:
             self._seen[digest] += 1
         if self._seen[digest] >= MOST_REPEATS or self._empty > MOST_EMPTY_PAGES:
             raise SourceUnavailableError(
@@ -76,7 +79,7 @@ async def follow(
             since_good.clear()
             continue
         page = _page(graph, reply.body, reply.content, asked.kind)
-        digest = guard.check(page.value)
+        digest = guard.check(page.value, expected=seen_before)
         if digest in seen_before and page.following is not None:
             seen_before.discard(digest)
         else:

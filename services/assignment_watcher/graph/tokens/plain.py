@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from services.assignment_watcher.tokens.credentials import Credential
-from services.assignment_watcher.tokens.provider import Granted
+from services.assignment_watcher.graph.tokens.credentials import Credential
+from services.assignment_watcher.graph.tokens.provider import Granted
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import Answer, HttpClient
 

@@ -1,6 +1,6 @@
 """Answers of Microsoft Graph that end a read, as errors that say what happened and what to do."""
 
-from services.assignment_watcher.answers import PERMISSION_FOR, Verdict, error_code, resync_reason
+from services.assignment_watcher.graph.answers import PERMISSION_FOR, Verdict, error_code, resync_reason
 from services.assignment_watcher.sources.source import (
     RestartRoundError,
     ResyncError,

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from services.assignment_watcher.answers import Verdict, claims_challenge, classify, error_code, retry_after
-from services.assignment_watcher.batching import MOST_IN_BATCH, Inner, pack, unpack
-from services.assignment_watcher.graph import Asked, Graph
-from services.assignment_watcher.refusals import NotFoundError
+from services.assignment_watcher.graph.answers import Verdict, claims_challenge, classify, error_code, retry_after
+from services.assignment_watcher.graph.batching import MOST_IN_BATCH, Inner, pack, unpack
+from services.assignment_watcher.graph.gateway import Asked, Graph
+from services.assignment_watcher.graph.refusals import NotFoundError
 
 Object = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.assignment_watcher.refusals import advised
+from services.assignment_watcher.graph.refusals import advised
 from services.assignment_watcher.sources.source import SourceError, SourceMisconfiguredError, SourceRefusedError
 
 _CLOUD: Final = "Check that source.graphRoot and source.loginRoot of the job belong to the same cloud."

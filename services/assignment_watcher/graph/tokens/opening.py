@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from services.assignment_watcher.retries import Patience
-from services.assignment_watcher.tokens.credentials import (
+from services.assignment_watcher.graph.retries import Patience
+from services.assignment_watcher.graph.tokens.credentials import (
     FEDERATED_TOKEN_FILE,
     ClientCertificate,
     ClientSecret,
@@ -14,9 +14,9 @@ from services.assignment_watcher.tokens.credentials import (
     CredentialError,
     FederatedToken,
 )
-from services.assignment_watcher.tokens.plain import PlainTokenRequest
-from services.assignment_watcher.tokens.provider import KeptTokens, NoTokens, TokenProvider
-from services.assignment_watcher.tokens.through_msal import MsalTokenRequest
+from services.assignment_watcher.graph.tokens.plain import PlainTokenRequest
+from services.assignment_watcher.graph.tokens.provider import KeptTokens, NoTokens, TokenProvider
+from services.assignment_watcher.graph.tokens.through_msal import MsalTokenRequest
 from shared.contracts.job import Credential as CredentialKind
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.errors import StartRefusedError

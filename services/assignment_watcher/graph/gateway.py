@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
-from services.assignment_watcher.answers import (
+from services.assignment_watcher.graph.answers import (
     Verdict,
     claims_challenge,
     classify,
@@ -20,11 +20,11 @@ from services.assignment_watcher.answers import (
     retry_after,
     same_origin,
 )
-from services.assignment_watcher.json_bodies import read_object
-from services.assignment_watcher.refusals import raise_for
-from services.assignment_watcher.retries import Attempts, Gate, Patience
+from services.assignment_watcher.graph.json_bodies import read_object
+from services.assignment_watcher.graph.refusals import raise_for
+from services.assignment_watcher.graph.retries import Attempts, Gate, Patience
+from services.assignment_watcher.graph.tokens.provider import TokenProvider
 from services.assignment_watcher.sources.source import SourceUnavailableError, Traffic
-from services.assignment_watcher.tokens.provider import TokenProvider
 from shared.runtime.http import AddressRefusedError, Answer, AnswerTooLargeError, HttpClient, HttpError
 from shared.runtime.log import logger
 from shared.runtime.telemetry import span

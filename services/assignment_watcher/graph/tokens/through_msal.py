@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from services.assignment_watcher.answers import same_origin
-from services.assignment_watcher.tokens.credentials import Credential
-from services.assignment_watcher.tokens.plain import granted
-from services.assignment_watcher.tokens.provider import Granted
+from services.assignment_watcher.graph.answers import same_origin
+from services.assignment_watcher.graph.tokens.credentials import Credential
+from services.assignment_watcher.graph.tokens.plain import granted
+from services.assignment_watcher.graph.tokens.provider import Granted
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import AddressRefusedError, Answer, HttpClient
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from services.assignment_watcher.answers import missing_permissions, retry_after
-from services.assignment_watcher.refusals import advised
-from services.assignment_watcher.retries import Attempts, Gate, Patience
+from services.assignment_watcher.graph.answers import missing_permissions, retry_after
+from services.assignment_watcher.graph.refusals import advised
+from services.assignment_watcher.graph.retries import Attempts, Gate, Patience
+from services.assignment_watcher.graph.tokens.credentials import CredentialError
+from services.assignment_watcher.graph.tokens.entra import refusal
 from services.assignment_watcher.sources.source import SourceError, SourceRefusedError
-from services.assignment_watcher.tokens.credentials import CredentialError
-from services.assignment_watcher.tokens.entra import refusal
 from shared.runtime.http import AddressRefusedError, Answer, HttpError
 from shared.runtime.log import logger
 
