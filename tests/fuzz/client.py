@@ -11,7 +11,7 @@ import orjson
 from services.assignment_watcher.graph.retries import LONGEST_WAIT_SECONDS, Patience
 from shared.runtime.http import Answer, HttpClient
 
-PATIENCE = Patience(tries=4, seconds=2.0, first_wait_seconds=0.002)
+PATIENCE = Patience(tries=4, seconds=0.5, first_wait_seconds=0.002)
 
 
 class WatchedHttp(HttpClient):

@@ -174,12 +174,15 @@ class Run:
         self.processes.append(other)
         rivals: list[asyncio.Task[str]] = []
 
-        async def sleep() -> None:
+        async def take_over() -> str:
             await self.world.expire_lease()
+            return await self.cycle(other)
+
+        async def sleep() -> None:
             self.tenant.change(middle.mutations)
-            rivals.append(asyncio.create_task(self.cycle(other)))
+            rivals.append(asyncio.create_task(take_over()))
             # If the sleeper holds a lock that the other one needs, both have to go on.
-            await asyncio.wait(rivals, timeout=0.3)
+            await asyncio.wait(rivals, timeout=0.15)
 
         process.plan(middle.statement, before=sleep)
         await self.cycle(process)
