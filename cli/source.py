@@ -89,6 +89,7 @@ def _bar(percent: int | None) -> Any:
 
 
 def _streams(streams: list[dict[str, Any]]) -> Any:
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -96,15 +97,14 @@ def _streams(streams: list[dict[str, Any]]) -> Any:
     for column in (
         "STREAM",
         "PHASE",
-        "GENERATION",
+        "GEN.",
         "ROUNDS",
         "LAST ROUND",
         "PAGES",
         "RECORDS",
         "LINK AGE",
-        "READ ANEW",
     ):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for stream in streams:
         last, link = stream["lastRoundAgeSeconds"], stream["linkAgeSeconds"]
         cells = (
@@ -116,10 +116,14 @@ def _streams(streams: list[dict[str, Any]]) -> Any:
             f"{stream['pages']:,}",
             f"{stream['records']:,}",
             "" if link is None else lasted(link),
-            stream["resyncReason"] or "",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+    anew = [
+        Text(printable(f"{stream['stream']} read anew: {stream['resyncReason']}"))
+        for stream in streams
+        if stream["resyncReason"]
+    ]
+    return Group(table, *anew)
 
 
 def _counts(state: dict[str, Any]) -> Any:

@@ -108,6 +108,7 @@ class Committing:
             news.nested,
             applied.drift,
             now,
+            listing.pages if listing else None,
         )
 
     def _report(self, tx: Transaction, said: facts.CycleMessages, emitted: int) -> datetime | None:

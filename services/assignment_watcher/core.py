@@ -162,12 +162,13 @@ def derive(user: User, last: Emitted | None, job: Job) -> State:
     values["id"] = user.object_id
     # The time of an assignment that ended stays: it is what a later reader may want to know of a leaver.
     assigned_at = paths[0].assigned_at if paths else last.assigned_at if last else None
-    said = [
-        user.lifecycle,
-        [(path.assigned_at.isoformat(), *path[1:]) for path in paths],
-        [(role.id, role.value, role.display_name) for role in held],
-        values,
-    ]
+    ways = "\x1e".join(
+        [
+            f"{path.assigned_at.timestamp()}\x1f{path.assignment_id}\x1f{path.group_id or ''}\x1f{path.role_id}"
+            for path in paths
+        ]
+    )
+    said = [user.lifecycle, ways, [(role.id, role.value, role.display_name) for role in held], values]
     return State(
         lifecycle=user.lifecycle,
         paths=paths,

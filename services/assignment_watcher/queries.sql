@@ -7,7 +7,7 @@ RETURNING xmax = 0 AS made;
 
 -- name: load_watch
 SELECT round, initial_completed, initial_started_at, roles::text AS roles, listing_digest, nested_groups, listed_at, listing_seconds,
-       listed_rows, reported_at, condition, condition_sequence, drift_total, reread_at, reread_slice,
+       reported_at, condition, condition_sequence, drift_total, reread_at, reread_slice,
        EXISTS (SELECT 1 FROM mirror_assignment a WHERE a.job_id = $1 AND suspect_since IS NOT NULL) AS suspects
 FROM watch WHERE job_id = $1;
 
@@ -20,7 +20,7 @@ UPDATE watch SET initial_started_at = $3 WHERE job_id = $1 AND round = $2;
 -- name: commit_watch
 UPDATE watch
 SET round = round + 1, initial_completed = initial_completed OR $10, initial_started_at = NULL, roles = $3::jsonb, listing_digest = $4,
-    listed_at = coalesce($5, listed_at), listing_seconds = coalesce($6, listing_seconds), listed_rows = coalesce($7, listed_rows),
+    listed_at = coalesce($5, listed_at), listing_seconds = coalesce($6, listing_seconds), listed_rows = coalesce($7, listed_rows), listed_pages = coalesce($14, listed_pages),
     reported_at = coalesce($8, reported_at), condition = NULL, condition_sequence = $9, nested_groups = $11, drift_total = drift_total + $12,
     reread_at = coalesce(reread_at, $13)
 WHERE job_id = $1 AND round = $2;
@@ -163,7 +163,8 @@ SELECT (SELECT count(*) FROM emitted WHERE job_id = $1 AND effective) AS assigne
         WHERE a.job_id = $1 AND a.principal_type = 'group' AND NOT g.security_enabled) AS not_security_enabled,
        (SELECT count(*) FROM mirror_member m JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group'
         AND a.principal_id = m.group_id WHERE m.job_id = $1 AND m.nested) AS nested_groups,
-       (SELECT drift_total FROM watch WHERE job_id = $1) AS drift_total;
+       w.drift_total, w.initial_completed, w.round, w.listed_at, w.listed_rows, w.listed_pages
+FROM watch w WHERE w.job_id = $1;
 
 -- name: forget_job
 DELETE FROM watch WHERE job_id = $1;

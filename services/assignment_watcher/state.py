@@ -1,8 +1,8 @@
 """The state of the source as operators see it: streams, suspects, holds, what is ignored, requests, and how far an initial cycle is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import Gauge
 
@@ -51,7 +51,7 @@ async def say_state(
         object_id=SOURCE_OBJECT,
         sequence=sequence,
         kind=source.kind,
-        streams=(_listing(watch), *(_stream(row) for row in sorted(streams, key=lambda row: row.stream))),
+        streams=(_listing(counts), *(_stream(row) for row in sorted(streams, key=lambda row: row.stream))),
         progress=progress,
         assigned=counts["assigned"],
         suspects=counts["suspects"],
@@ -97,14 +97,14 @@ def progress_of(
     return ReadProgress(users_read=read, expected=expected, seconds_left=left, started_at=started_at)
 
 
-def _listing(watch: Watch) -> StreamState:
+def _listing(row: Mapping[str, Any]) -> StreamState:
     return StreamState(
         stream=ASSIGNMENTS,
-        phase=StreamPhase.LIVE if watch.initial_completed else StreamPhase.READING,
-        rounds=watch.round,
-        records=watch.listed_rows,
-        pages=0,
-        last_round_at=watch.listed_at,
+        phase=StreamPhase.LIVE if row["initial_completed"] else StreamPhase.READING,
+        rounds=row["round"] - 1,
+        records=row["listed_rows"],
+        pages=row["listed_pages"],
+        last_round_at=row["listed_at"],
     )
 
 

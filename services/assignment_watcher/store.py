@@ -30,7 +30,6 @@ class Watch:
     listing_digest: bytes | None
     listed_at: datetime | None
     listing_seconds: float
-    listed_rows: int
     nested_groups: bool
     suspects: bool
     reported_at: datetime | None

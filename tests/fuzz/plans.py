@@ -349,7 +349,7 @@ def _plans(
     )
 
 
-plans = _plans([*_changing, *_operating, *_disturbing], cycles, 7)
+plans = _plans([*_changing, *_operating, *_disturbing], cycles, 6)
 """Anything may happen."""
 
 crash_plans = _plans(

@@ -36,6 +36,7 @@ ALTER TABLE watch
     ADD COLUMN listed_at        timestamptz,
     ADD COLUMN listing_seconds  double precision NOT NULL DEFAULT 0,
     ADD COLUMN listed_rows      bigint NOT NULL DEFAULT 0,
+    ADD COLUMN listed_pages     integer NOT NULL DEFAULT 0,
     ADD COLUMN drift_total      bigint NOT NULL DEFAULT 0,
     ADD COLUMN reread_at        timestamptz,
     ADD COLUMN reread_slice     integer NOT NULL DEFAULT 0,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,6 +33,7 @@ class Listing:
 
     digest: bytes
     rows: int
+    pages: int
     seconds: float
     news: bool
     gone: tuple[str, ...] = ()
@@ -71,10 +72,11 @@ class Assignments:
 
     async def _listing(self) -> Listing:
         began = time.monotonic()
-        digest, held, staging = ListingDigest(), list[Sequence[AssignmentRow]](), False
+        digest, held, staging, pages = ListingDigest(), list[Sequence[AssignmentRow]](), False, 0
         async for rows in ahead(self._source.read_assignments()):
             self._lease.check()
             digest.add(rows)
+            pages += 1
             held.append(rows)
             if staging or len(held) > HELD_PAGES:
                 staging = True
@@ -86,7 +88,7 @@ class Assignments:
         elif staging:
             async with self._frame.connection() as connection:
                 await self._staging.discard(connection, "assignments")
-        return Listing(digest=value, rows=digest.rows, seconds=time.monotonic() - began, news=news)
+        return Listing(digest=value, rows=digest.rows, pages=pages, seconds=time.monotonic() - began, news=news)
 
     async def _stage(self, held: list[Sequence[AssignmentRow]]) -> None:
         async with self._frame.connection() as connection:
@@ -105,11 +107,8 @@ class Assignments:
         if not asked:
             return listing
         found = await self._source.find_assignments(asked)
-        return Listing(
-            digest=listing.digest,
-            rows=listing.rows,
-            seconds=listing.seconds,
-            news=listing.news,
+        return replace(
+            listing,
             gone=tuple(one for one in asked if one not in found),
             still=tuple(one for one in asked if one in found),
         )

@@ -59,7 +59,7 @@ async def test_the_source_is_shown_for_people_and_for_machines(console: Console)
     assert (table.code, document.code) == (0, 0)
     for words in (
         "1,250 of about 5,000 users read, 25 %",
-        "GENERATION",
+        "GEN.",
         "the link was refused (410)",
         "service principals",
         "seatkeeper holds list",
