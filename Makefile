@@ -1,6 +1,8 @@
 # `make demo` and `make test` are all that a newcomer needs; each sets up what is missing first.
 PYTHON ?= python3
 RUNS ?= 2000
+# Each worker starts servers of its own, because services are told apart on Kafka by their names alone.
+WORKERS ?= $(if $(filter external,$(SEATKEEPER_TEST_SERVERS)),0,2)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.seatkeeper-set-up
@@ -35,7 +37,7 @@ $(MICROSOFT): requirements/conformance.txt $(STAMP)
 	@touch $(MICROSOFT)
 
 test: setup $(MICROSOFT) ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: setup ## Lint, types, dependency rule, generated files
 	@$(BIN)/ruff check .

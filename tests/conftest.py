@@ -1,6 +1,7 @@
 """Fixtures for every test. Nothing is started before a test asks for it."""
 
 import os
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable
 
@@ -13,6 +14,13 @@ from tests.support.systems import LiveSystem, live_system
 # Read, then wiped, before any test module is imported.
 _SETTINGS = TestSettings.read(os.environ)
 wipe_environment(os.environ)
+# Here, so that every worker of a run has the same one, and a failed run can be had again.
+os.environ.setdefault("SEATKEEPER_TEST_FUZZ_SEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_report_header() -> str:
+    """Say from which seed random histories come (tests/fuzz)."""
+    return f"random histories: SEATKEEPER_TEST_FUZZ_SEED={os.environ['SEATKEEPER_TEST_FUZZ_SEED']}"
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,8 @@ class Committing:
         self._policy = policy
         self._watch = watch
         self._reading = reading
+        self.leaving = False
+        """Whether the next cycle has to follow at once, because somebody waits for its listing to be said to have left."""
 
     async def transact(self, tx: Transaction, said: facts.CycleMessages, now: datetime) -> int:
         """Do everything inside ``tx`` and return how many users were said."""
@@ -41,6 +43,8 @@ class Committing:
         )
         await connection.execute(MIRROR.create_touched)
         await connection.execute(QUERIES.touch_approved, watch.job_id)
+        if news.listing is not None:
+            await connection.execute(MIRROR.touch_leaving, watch.job_id)
         approved = await connection.fetchval(QUERIES.anybody_touched)
         emitted, held, applied = 0, False, Applied()
         await settle(connection, watch.job_id, news.rechecked, now, now + news.confirmation)
@@ -49,6 +53,7 @@ class Committing:
             saying = self._saying(tx, said)
             emitted = await saying.say(self._guarding())
             held = saying.held
+            self.leaving = saying.leaving and news.listing is not None
             for staging in (news.staging, news.rechecked.listings):
                 await staging.discard(connection, *tuple(staging.rows))
         await self._commit_streams(tx, now)
@@ -71,6 +76,7 @@ class Committing:
     def _guarding(self) -> Guarding:
         news, watch = self._reading.news, self._watch
         return Guarding(
+            listed=news.listing is not None,
             listing_empty=news.listing is not None and not news.listing.rows and bool(news.listing.gone),
             resynced=any(watch.streams[stream].generation > 0 for stream in news.shadows),
             count=self._policy.guard_count,

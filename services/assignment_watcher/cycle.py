@@ -65,7 +65,6 @@ class Cycle:
                 await self._announce(watch, said)
             reading = await self._reader(watch, kind).read(now)
             emitted = await self._commit(watch, reading, said, now)
-            self.unfinished = reading.unfinished
             result = "changed" if emitted else "unchanged"
         except SourceError as error:
             await self._report(watch, said, error)
@@ -118,12 +117,14 @@ class Cycle:
         self._lease.check()
         async with self._frame.transaction() as tx:
             await store.lock(tx.connection, watch)
-            emitted = await Committing(self._job, self._source, self._policy, watch, reading).transact(tx, said, now)
+            committing = Committing(self._job, self._source, self._policy, watch, reading)
+            emitted = await committing.transact(tx, said, now)
             await tx.flush()
             # Last, so that renewing the lease does not have to wait for a long transaction.
             await self._lease.fence(tx.connection)
             crash_point("watcher.before_commit")
         crash_point("watcher.after_commit")
+        self.unfinished = reading.unfinished or committing.leaving
         _EMITTED.inc(emitted)
         return emitted
 

@@ -8,13 +8,15 @@ from services.assignment_watcher.guard import judge
 from services.assignment_watcher.mirror.deriving import Derived, save_emitted, touched_users
 from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from services.assignment_watcher.queries import QUERIES
+from shared.contracts.assignments import Lifecycle
 from shared.runtime.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarding:
-    """What the guard has to know beside the number of removals."""
+    """What the guard has to know beside the number of removals. ``listed``: assignments were listed in this cycle."""
 
+    listed: bool
     listing_empty: bool
     resynced: bool
     count: int
@@ -25,6 +27,8 @@ class Guarding:
 class _Sorted:
     news: list[tuple[str, Decision]] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
     let_go: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     moved: list[tuple[str, bool]] = field(default_factory=list)
@@ -42,6 +46,8 @@ class Saying:
         self._approved: frozenset[str] = frozenset()
         self.held = False
         """Whether a hold was made or may have changed."""
+        self.leaving = False
+        """Whether somebody is said to have left only if the next listing agrees."""
 
     async def say(self, guarding: Guarding) -> int:
         """Say everything that may be said, hold what may not; return how many users were said."""
@@ -52,7 +58,8 @@ class Saying:
         active = await connection.fetchval(QUERIES.count_effective, job_id)
         emitted, removals = 0, 0
         async for users in touched_users(connection, job_id, nested=self._nested, chunk=self._chunk):
-            found = self._sort(users)
+            found = self._sort(users, guarding)
+            self.leaving |= bool(found.leaving)
             emitted += await self._keep(found)
             removals += len(found.removals)
         if removals:
@@ -62,12 +69,17 @@ class Saying:
             await holds.update(self._tx, job_id)
         return emitted
 
-    def _sort(self, users: list[Derived]) -> _Sorted:
+    def _sort(self, users: list[Derived], guarding: Guarding) -> _Sorted:
         found = _Sorted()
         for derived in users:
             user, last = derived.user, derived.last
             decision = decide(user, last, self._job)
             waiting = derived.hold_id is not None and derived.hold_id not in self._approved
+            if decision.removal and derived.hold_id is None and self._must_wait(derived, decision, guarding):
+                found.leaving.append(user.object_id)
+                continue
+            if derived.leaving_since is not None:
+                found.settled.append(user.object_id)
             if decision.removal and derived.hold_id is None:
                 found.removals.append(user.object_id)
                 continue
@@ -83,11 +95,26 @@ class Saying:
                 found.moved.append((user.object_id, decision.effective))
         return found
 
+    def _must_wait(self, derived: Derived, decision: Decision, guarding: Guarding) -> bool:
+        """Assignments are listed before changes of groups are read: whoever moved from a group to an assignment of its own in between has
+        lost the one and not shown the other yet. Deletions are no moves, and what is held anyway waits there.
+        """
+        if decision.state is None or decision.state.lifecycle is not Lifecycle.LIVE:
+            return False
+        if guarding.listing_empty or guarding.resynced:
+            return False
+        since = derived.leaving_since
+        return since is None or since >= self._said.number or not guarding.listed
+
     async def _keep(self, found: _Sorted) -> int:
         connection, job_id = self._tx.connection, self._said.job_id
         await self._emit(found.news)
         if found.removals:
             await connection.execute(MIRROR.note_removals, found.removals)
+        if found.leaving:
+            await connection.execute(MIRROR.note_leaving, job_id, found.leaving, self._said.number)
+        if found.settled:
+            await connection.execute(MIRROR.forget_leaving, job_id, found.settled)
         if found.let_go:
             await connection.execute(QUERIES.let_go, job_id, found.let_go)
         if found.unknown:

@@ -13,7 +13,7 @@ from shared.contracts.message import ObjectType
 from shared.runtime.errors import LeaseLostError
 from tests.fuzz import plans as p
 from tests.fuzz.outcome import Outcome, effective
-from tests.fuzz.processes import Process, ProcessDiedError
+from tests.fuzz.processes import Process
 from tests.fuzz.shadow import STREAMS, Counts
 from tests.fuzz.tenant import Tenant
 from tests.fuzz.world import LEASE, World
@@ -21,21 +21,30 @@ from tests.support.builders_assignment_watcher import a_watched_job, save
 from tests.support.messages import NOON, received
 
 RESOLVABLE = ["User"]
-ONE_MOMENT = False
-"""Whether a change in the middle of a cycle must not look like the end of an assignment to a watcher that reads one list before the other."""
 SETTLE_SECONDS = 3_700.0
 """Between the cycles at the end: longer than any confirmation, and than the longest pause between questions about one unknown user."""
 
 
 class Run:
-    """One plan, carried out once. ``with_crashes``: otherwise the cycles that would crash do not. ``started``: where its clocks start."""
+    """One plan, carried out once. ``with_crashes``: otherwise the cycles that would crash do not. ``started``: where its clocks start.
+
+    ``one_moment``: a change in the middle of a cycle is no excuse for what looks like the end of an assignment, because one list was read
+    before it and the next one after it.
+    """
 
     def __init__(
-        self, world: World, plan: p.Plan, *, with_crashes: bool = True, started: datetime | None = None
+        self,
+        world: World,
+        plan: p.Plan,
+        *,
+        with_crashes: bool = True,
+        started: datetime | None = None,
+        one_moment: bool = False,
     ) -> None:
         self.world = world
         self.plan = plan
         self.with_crashes = with_crashes
+        self.one_moment = one_moment
         self.now = self.started = started or datetime.now(UTC)
         self.tenant = Tenant(world.sim, plan, self.now)
         self.said = Outcome()
@@ -46,6 +55,8 @@ class Run:
         self.process = world.process()
         self.processes = [self.process]
         self.skewed = False
+        self.cycles_to_settle: int | None = None
+        self._began = 0
         self._windows: dict[str, tuple[Counts, int]] = {}
         self._lows: list[dict[str, int]] = []
 
@@ -59,7 +70,7 @@ class Run:
     async def configure(self, settings: dict[str, Any], *, restart: bool = False) -> None:
         self.settings = self.settings | settings
         self.version, self.restarts = self.version + 1, self.restarts + restart
-        record = a_watched_job(self.process.frame, self.world.as_tenant(), version=self.version, **self.settings)  # type: ignore[arg-type] # what it takes of a tenant
+        record = a_watched_job(self.process.frame, self.world.as_tenant(), version=self.version, **self.settings)
         await save(self.world.frame, record.model_copy(update={"restarts": self.restarts}))
 
     async def decide(self, *, approve: bool) -> int:
@@ -109,9 +120,8 @@ class Run:
             async with process.frame.lease(LEASE) as lease:
                 if lease is None:
                     return "leased"
-                policy = Policy(
-                    **{"damper": timedelta(0), "clock": lambda: self.now, "slice_seconds": 1000.0} | self.plan.policy
-                )
+                usual: dict[str, Any] = {"damper": timedelta(0), "clock": lambda: self.now, "slice_seconds": 1000.0}
+                policy = Policy(**usual | self.plan.policy)
                 await WatcherCycle(process.frame, job, process.source(job), lease, policy).run()
         except SourceError as error:
             self.errors.append(str(error))
@@ -140,7 +150,7 @@ class Run:
     async def disturbed(self, step: p.Cycle) -> None:
         """Run a cycle with something in the middle of it."""
         process, middle = self.process, step.middle
-        if isinstance(middle, p.Meanwhile | p.Asleep) and middle.mutations and not ONE_MOMENT:
+        if isinstance(middle, p.Meanwhile | p.Asleep) and middle.mutations and not self.one_moment:
             self.skewed = True
         if isinstance(middle, p.Crash):
             if self.with_crashes:

@@ -1,6 +1,7 @@
 """The six oracles, held against one run."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -14,11 +15,11 @@ SETTLING = 6
 QUIET_SECONDS = 61.0
 
 
-async def hold(world: World, plan: Plan) -> Run:
+async def hold(world: World, plan: Plan, *, one_moment: bool = False) -> Run:
     """Carry out a plan and hold every oracle; raises ``AssertionError`` with all that is wrong."""
     await world.empty()
     with capture_logs() as logs:
-        run = Run(world, plan)
+        run = Run(world, plan, one_moment=one_moment)
         try:
             await run.carry_out()
             run.cycles_to_settle = await run.settle(SETTLING)
@@ -53,7 +54,9 @@ async def _cost(run: Run) -> list[str]:
         run._began = len(run._lows)
         await run.cycle()
         async with run.world.database.connection() as connection:
-            due = await connection.fetch("SELECT kind, object_id, reason FROM recheck WHERE due_at <= $1", run.now)
+            due = await connection.fetch(
+                "SELECT kind, object_id, reason FROM recheck WHERE due_at <= $1", run.now + timedelta(seconds=2)
+            )
         if not due:
             break
     else:

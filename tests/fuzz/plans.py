@@ -150,7 +150,9 @@ mutations = st.tuples(
 )
 on_application = st.tuples(st.sampled_from(APPLICATION), st.just(0), st.just(0), st.sampled_from(ROLES))
 
-changes = st.builds(Change, st.lists(mutations, min_size=1, max_size=5), st.booleans())
+changes = st.builds(
+    Change, st.lists(mutations, min_size=3, max_size=8), st.integers(0, 3).map(lambda number: number == 3)
+)
 application_changes = st.builds(Change, st.lists(on_application, min_size=1, max_size=1))
 
 LISTING = r"/appRoleAssignedTo$"
@@ -223,9 +225,11 @@ page_faults = st.one_of(
     st.builds(Fault, st.just(MEMBERS), st.just("dropPage"), st.just({"times": 1})),
     st.builds(
         Fault,
-        st.sampled_from([LISTING, MEMBERS, OBJECTS, POINT]),
+        st.sampled_from([LISTING, LISTING, MEMBERS, OBJECTS, POINT]),
         st.just("stale"),
-        _with(transactions=st.integers(1, 3)),
+        st.fixed_dictionaries(
+            {"nth": st.integers(1, 2), "times": st.sampled_from([1, 1, 1, 3]), "transactions": st.integers(1, 3)}
+        ),
     ),
 )
 
@@ -301,9 +305,9 @@ policies = st.fixed_dictionaries(
     {"guard_count": st.sampled_from([50, 0, 1, 2]), "guard_percent": st.sampled_from([10, 0, 40])},
     optional={"chunk": st.sampled_from([1, 3])},
 )
-crashes = st.builds(Crash, st.integers(1, 60), st.booleans())
+crashes = st.builds(Crash, st.integers(1, 100), st.booleans())
 meanwhiles = st.builds(Meanwhile, st.integers(1, 6), st.lists(mutations, min_size=1, max_size=3))
-sleeps = st.builds(Asleep, st.integers(2, 50), st.lists(mutations, max_size=2))
+sleeps = st.builds(Asleep, st.integers(2, 90), st.lists(mutations, max_size=2))
 _often = st.sampled_from([61.0, 61.0, 61.0, 2.0, 400.0])
 cycles = st.builds(
     Cycle,
@@ -311,7 +315,7 @@ cycles = st.builds(
     middle=st.one_of(st.none(), st.none(), crashes, meanwhiles, sleeps),
     rival=st.integers(0, 5).map(lambda number: number == 5),
 )
-_changing = [changes] * 5
+_changing = [changes] * 2
 _operating: list[st.SearchStrategy[Step]] = [
     passes,
     st.builds(Decide, st.booleans()),
@@ -333,28 +337,31 @@ _resolvable = settings.filter(lambda chosen: chosen.get("requiredRoles") != ["No
 def _plans(
     between: list[st.SearchStrategy[Step]], cycle: st.SearchStrategy[Cycle], most: int
 ) -> st.SearchStrategy[Plan]:
-    rounds = st.tuples(st.lists(st.one_of(between), max_size=3), cycle)
+    rounds = st.tuples(changes, st.lists(st.one_of(between), max_size=3), cycle)
     first = st.sampled_from([(Cycle(),), (Cycle(),), (Cycle(),), ()])
     return st.builds(
         Plan,
-        users=st.integers(1, 10),
-        groups=st.integers(1, 4),
+        users=st.sampled_from([7, 9, 4, 2, 1]),
+        groups=st.sampled_from([3, 4, 2, 1]),
         seed=st.integers(1, 9),
         settings=_resolvable,
         policy=policies,
         knobs=knobs,
         steps=st.tuples(first, st.lists(rounds, min_size=2, max_size=most)).map(
-            lambda drawn: [*drawn[0], *(step for before, ended in drawn[1] for step in (*before, ended))]
+            lambda drawn: [
+                *drawn[0],
+                *(step for changed, before, ended in drawn[1] for step in (changed, *before, ended)),
+            ]
         ),
     )
 
 
-plans = _plans([*_changing, *_operating, *_disturbing], cycles, 6)
+plans = _plans([*_changing, *_operating, *_disturbing], cycles, 4)
 """Anything may happen."""
 
 crash_plans = _plans(
     [*_changing, passes, expiries, st.just(Decide(approve=True)), st.builds(Configure, _resolvable)],
     st.builds(Cycle, seconds=_often, middle=st.one_of(st.none(), crashes)),
-    6,
+    4,
 )
 """Nothing but crashes can make two runs differ: no fault is used up by what a crash repeats, and no replica is asked twice."""

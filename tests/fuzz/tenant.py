@@ -1,12 +1,13 @@
 """The simulated tenant of a run, changed as its control plane would, and asked for the truth."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from simulators.graph.directory import Directory
-from simulators.graph.entities import DEFAULT_ACCESS_ROLE_ID
+from simulators.graph.entities import DEFAULT_ACCESS_ROLE_ID, Group, State, User
 from simulators.graph.journal import Journal
 from simulators.graph.knobs import Knobs
 from simulators.graph.mutations import transact
@@ -88,15 +89,33 @@ class Tenant:
         ]
         transact(self.sim, [{"op": "updateServicePrincipal", "properties": {"appRoles": roles}}])
 
+    def _whom(self, op: str, order: Sequence[User | Group]) -> list[str]:
+        """Ids of those whom an operation can concern; of all when there are none."""
+        held = self.directory.application.by_principal
+        fitting = [
+            one.id
+            for one in order
+            if (one.state is State.SOFT) is op.startswith("restore")
+            and (one.state is not State.HARD)
+            and (not op.startswith("unassign") or held.get(one.id))
+            and (op != "removeMember" or not isinstance(one, User) or one.groups)
+        ]
+        return fitting or [one.id for one in order]
+
     def _told(self, mutation: Mutation) -> list[dict[str, Any]]:
         op, first, second, role = mutation
         directory = self.directory
-        users, groups = [u.id for u in directory.user_order], [g.id for g in directory.group_order]
+        users = self._whom(op, directory.user_order)
+        groups = self._whom(op, directory.group_order)
         user = users[first % len(users)] if users else ""
         group = groups[second % len(groups)] if groups else ""
-        other = groups[first % len(groups)] if groups else ""
+        if op in ("removeMember", "addMember") and user:
+            belongs = [one for one in groups if (user in directory.groups[one].members) is (op == "removeMember")]
+            group = belongs[second % len(belongs)] if belongs else group
+        everything = [one.id for one in directory.group_order]
+        other = everything[first % len(everything)] if everything else ""
         memberships = list(directory.users[user].groups) if user else []
-        assigned_groups = [g for g in groups if directory.application.by_principal.get(g)]
+        assigned_groups = [one for one in everything if directory.application.by_principal.get(one)]
         match op:
             case "assignUser" | "assignGroup":
                 kind, principal = ("User", user) if op == "assignUser" else ("Group", group)
@@ -114,7 +133,7 @@ class Tenant:
             case "softDelete" | "restore" | "hardDelete":
                 return [{"op": f"{op}User", "userId": user}]
             case "createUser":
-                return [{"op": "createUser"}] if len(users) < 12 else []
+                return [{"op": "createUser"}] if len(directory.user_order) < 12 else []
             case "swapToDirect":
                 assign = {"op": "assign", "principalType": "User", "principalId": user, "role": role}
                 return [assign, *({"op": "removeMember", "groupId": one, "userId": user} for one in memberships)]
@@ -122,7 +141,7 @@ class Tenant:
                 add = [{"op": "addMember", "groupId": one, "userId": user} for one in assigned_groups[:1]]
                 return [*add, {"op": "unassign", "principalId": user}]
             case "createGroup":
-                return [{"op": "createGroup", "members": [user]}] if len(groups) < 5 else []
+                return [{"op": "createGroup", "members": [user]}] if len(directory.group_order) < 5 else []
             case "secure":
                 return [{"op": "updateGroup", "groupId": group, "properties": {"securityEnabled": first > 4}}]
             case "deleteGroup" | "restoreGroup":

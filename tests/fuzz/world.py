@@ -66,8 +66,9 @@ class World:
     def database(self) -> Database:
         return self.frame.database
 
-    def __repr__(self) -> str:
-        return "World()"
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis shows of it: nothing that is worth reading."""
+        printer.text("world")
 
     def process(self) -> Process:
         """A new process of the watcher; its server is one that was not told to wait yet."""

@@ -71,6 +71,14 @@ CREATE INDEX recheck_due ON recheck (job_id, kind, due_at);
 INSERT INTO recheck (job_id, kind, object_id, reason, tries, due_at)
 SELECT job_id, 'user', user_id, 'unknown', tries, due_at FROM unresolved;
 
+-- Users who lost their last path in a round and are said to have left only when a listing read after that does not give them another one.
+CREATE TABLE leaving (
+    job_id    text NOT NULL,
+    object_id text NOT NULL,
+    round     bigint NOT NULL,
+    PRIMARY KEY (job_id, object_id)
+);
+
 CREATE TABLE hold (
     job_id          text NOT NULL,
     hold_id         text NOT NULL,

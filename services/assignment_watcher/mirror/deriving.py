@@ -2,24 +2,27 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from services.assignment_watcher.core import Decision, Emitted, Path, User
-from services.assignment_watcher.mirror.staging import QUERIES
 from services.assignment_watcher.store import BULK_SECONDS
 from shared.contracts.assignments import Lifecycle
 from shared.runtime.database import Connection
+from shared.runtime.queries import Queries
+
+QUERIES: Final = Queries("services.assignment_watcher.mirror", "deriving.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One touched user, what was last said of it, and the hold that its removal waits in."""
+    """One touched user, what was last said of it, the hold that its removal waits in, and the round in which it lost its last path."""
 
     user: User
     last: Emitted | None
     hold_id: str | None
+    leaving_since: int | None
 
 
 async def touched_users(
@@ -29,7 +32,7 @@ async def touched_users(
     query = QUERIES.derive_nested if nested else QUERIES.derive_direct
     cursor = await connection.cursor(query, job_id, timeout=BULK_SECONDS)
     while rows := await cursor.fetch(chunk, timeout=BULK_SECONDS):
-        yield [Derived(_user(row), _emitted(row), row["hold_id"]) for row in rows]
+        yield [Derived(_user(row), _emitted(row), row["hold_id"], row["leaving_since"]) for row in rows]
 
 
 def _user(row: Any) -> User:

@@ -35,6 +35,27 @@ async def a_group(tenant: Tenant, *members: str, **properties: Any) -> str:
     return group_id
 
 
+async def test_who_moves_from_a_group_to_an_assignment_of_its_own_between_two_reads_never_leaves(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    user, *_ = await tenant.users()
+    group = await a_group(tenant, user)
+    await tenant.assign(group, kind="Group")
+    await watcher.cycle()
+    await tenant.ask("POST", "/_sim/replica", {"lag": {"assignments": {"frozen": True}}})
+    await tenant.assign(user)
+    await tenant.tx({"op": "removeMember", "groupId": group, "userId": user})
+    watcher.alone = True
+    await watcher.cycle()
+    assert watcher.last is not None
+    assert watcher.last.unfinished, "the next listing decides, at once"
+    await tenant.ask("POST", "/_sim/replica", {"lag": {"assignments": {}}})
+    watcher.alone = False
+    await watcher.cycles(2)
+    assert [message.assigned for message in await said_of(watcher, user)] == [True, True]
+    await agree(watcher)
+
+
 async def test_removed_from_a_group_the_path_is_lost_and_the_user_leaves_with_the_last_one(
     watcher: Watcher, tenant: Tenant
 ) -> None:

@@ -40,7 +40,7 @@ async def test_a_resync_goes_on_over_several_cycles_while_the_old_state_serves(
     watcher: Watcher, tenant: Tenant
 ) -> None:
     await tenant.ask("POST", "/_sim/knobs", {"pageSize": 5})
-    watcher.policy = {"slice_seconds": 0.0}
+    watcher.policy, watcher.alone = {"slice_seconds": 0.0}, True
     await expire(tenant)
     joiner = (await tenant.users())[30]
     await tenant.assign(joiner)

@@ -1,0 +1,72 @@
+"""What the fuzzing found, as the smallest histories that showed it."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.fuzz.conftest import RUNS, SEED
+from tests.fuzz.oracles import hold
+from tests.fuzz.plans import Change, Crash, Cycle, Expire, Meanwhile, Plan, Step
+from tests.fuzz.world import World
+
+
+def a_plan(*steps: Step, users: int = 4, groups: int = 2, seed: int = 3, nested: bool = False) -> Plan:
+    """The first of two groups is assigned and holds the second one; two users are assigned directly."""
+    return Plan(
+        users=users,
+        groups=groups,
+        seed=seed,
+        settings={"nestedGroups": nested},
+        policy={},
+        knobs={},
+        steps=[Cycle(), *steps],
+    )
+
+
+def change(*operations: tuple[str, int, int]) -> Change:
+    return Change([(op, first, second, "User") for op, first, second in operations])
+
+
+async def test_a_member_that_leaves_in_the_cycle_that_confirms_the_end_of_its_group_leaves(world: World) -> None:
+    await hold(world, a_plan(change(("unassignGroup", 0, 1)), Cycle(), change(("removeMember", 9, 0))))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_full_read_that_first_shows_a_group_and_then_its_deletion_does_not_show_it(
+    world: World, nested: bool
+) -> None:
+    deleted = change(("deleteGroup", 0, 1), ("deleteGroup", 0, 0))
+    await hold(world, a_plan(deleted, Expire("delta", "410"), Cycle(), users=6, seed=7, nested=nested))
+
+
+async def test_a_group_in_between_that_is_not_security_enabled_passes_nothing_on(world: World) -> None:
+    await hold(world, a_plan(change(("secure", 0, 1)), Cycle(), users=6, seed=7, nested=True))
+
+
+@pytest.mark.xfail(strict=True, reason="the listing of assignments is older than the changes of groups that end a path")
+async def test_who_moves_from_a_group_to_an_assignment_of_its_own_between_two_reads_of_a_cycle_stays(
+    world: World,
+) -> None:
+    moves = Cycle(middle=Meanwhile(3, [("swapToDirect", number, 0, "User") for number in range(6)]))
+    await hold(world, a_plan(moves, users=6, seed=7), one_moment=True)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_statement_of_a_cycle_changes_nothing(world: World, after: bool) -> None:
+    """Every boundary of one cycle with news of all kinds in a long run; in a short one a few, others each time."""
+    news = change(
+        ("assignUser", 3, 0), ("removeMember", 0, 0), ("city", 1, 1), ("softDelete", 2, 0), ("deleteGroup", 0, 1)
+    )
+    plan = a_plan(news, users=6, seed=7)
+    whole = await hold(world, replace(plan, steps=[*plan.steps, Cycle()]))
+    told, crashed, every = len(whole.said.story), 0, 1 if RUNS >= 1_000 else 25
+    assert told
+    for statement in range(1 + SEED % every, 200, every):
+        run = await hold(world, replace(plan, steps=[*plan.steps, Cycle(middle=Crash(statement, after))]))
+        assert len(run.said.story) == told
+        if not any(process.dead for process in run.processes):
+            break
+        crashed = statement
+    else:
+        pytest.fail("the cycle has more statements than this tries")
+    assert crashed > 40
