@@ -1,7 +1,7 @@
 # `make demo` and `make test` are all that a newcomer needs; each sets up what is missing first.
 PYTHON ?= python3
 RUNS ?= 2000
-# Each worker starts servers of its own, because services are told apart on Kafka by their names alone.
+# Each worker starts servers of its own, because services are told apart on Kafka by their names alone. 0: no worker, one after the other.
 WORKERS ?= $(if $(filter external,$(SEATKEEPER_TEST_SERVERS)),0,2)
 VENV := .venv
 BIN := $(VENV)/bin

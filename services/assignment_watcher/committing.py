@@ -76,6 +76,7 @@ class Committing:
     def _guarding(self) -> Guarding:
         news, watch = self._reading.news, self._watch
         return Guarding(
+            without_rows=news.listing is not None and not news.listing.rows,
             listed=news.listing is not None,
             listing_empty=news.listing is not None and not news.listing.rows and bool(news.listing.gone),
             resynced=any(watch.streams[stream].generation > 0 for stream in news.shadows),

@@ -174,3 +174,9 @@ SELECT DISTINCT group_id FROM mirror_member WHERE job_id = $1 AND group_id = ANY
 
 -- name: anybody_touched
 SELECT EXISTS (SELECT 1 FROM touched);
+
+-- name: expects_assignments
+SELECT EXISTS (
+    SELECT 1 FROM mirror_assignment a WHERE a.job_id = $1 AND NOT a.frozen
+      AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = a.principal_id AND g.lifecycle <> 'live')
+      AND NOT EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = a.principal_id AND u.lifecycle <> 'live'));

@@ -14,9 +14,13 @@ from shared.runtime.transaction import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarding:
-    """What the guard has to know beside the number of removals. ``listed``: assignments were listed in this cycle."""
+    """What the guard has to know beside the number of removals.
+
+    ``listed``: assignments were listed in this cycle; ``without_rows``: and there was none, whether or not one was expected.
+    """
 
     listed: bool
+    without_rows: bool
     listing_empty: bool
     resynced: bool
     count: int
@@ -44,6 +48,7 @@ class Saying:
         self._nested = nested
         self._chunk = chunk
         self._approved: frozenset[str] = frozenset()
+        self._unassigned = False
         self.held = False
         """Whether a hold was made or may have changed."""
         self.leaving = False
@@ -82,6 +87,7 @@ class Saying:
                 found.settled.append(user.object_id)
             if decision.removal and derived.hold_id is None:
                 found.removals.append(user.object_id)
+                self._unassigned |= user.lifecycle is Lifecycle.LIVE
                 continue
             if decision.removal and waiting:
                 continue
@@ -132,12 +138,19 @@ class Saying:
             await save_emitted(self._tx.connection, self._said.job_id, news)
             await self._tx.flush()
 
+    async def _unexplained(self) -> bool:
+        """Whoever lost a group may have an assignment of its own that an empty listing does not show, however often it is read.
+
+        Nothing is hidden when no assignment is expected: all are gone, or those who hold them are deleted.
+        """
+        return self._unassigned and await self._tx.connection.fetchval(QUERIES.expects_assignments, self._said.job_id)
+
     async def _remove(self, guarding: Guarding, removals: int, active: int) -> int:
         connection, job_id = self._tx.connection, self._said.job_id
         verdict = judge(
             removals,
             active,
-            listing_empty=guarding.listing_empty,
+            listing_empty=guarding.listing_empty or (guarding.without_rows and await self._unexplained()),
             resynced=guarding.resynced,
             count=guarding.count,
             percent=guarding.percent,

@@ -26,11 +26,7 @@ SETTLE_SECONDS = 3_700.0
 
 
 class Run:
-    """One plan, carried out once. ``with_crashes``: otherwise the cycles that would crash do not. ``started``: where its clocks start.
-
-    ``one_moment``: a change in the middle of a cycle is no excuse for what looks like the end of an assignment, because one list was read
-    before it and the next one after it.
-    """
+    """One plan, carried out once. ``with_crashes``: otherwise the cycles that would crash do not. ``started``: where its clocks start."""
 
     def __init__(
         self,
@@ -39,12 +35,10 @@ class Run:
         *,
         with_crashes: bool = True,
         started: datetime | None = None,
-        one_moment: bool = False,
     ) -> None:
         self.world = world
         self.plan = plan
         self.with_crashes = with_crashes
-        self.one_moment = one_moment
         self.now = self.started = started or datetime.now(UTC)
         self.tenant = Tenant(world.sim, plan, self.now)
         self.said = Outcome()
@@ -150,12 +144,9 @@ class Run:
     async def disturbed(self, step: p.Cycle) -> None:
         """Run a cycle with something in the middle of it."""
         process, middle = self.process, step.middle
-        if isinstance(middle, p.Meanwhile | p.Asleep) and middle.mutations and not self.one_moment:
-            self.skewed = True
         if isinstance(middle, p.Crash):
-            if self.with_crashes:
-                await self._crash(process, middle)
-            await self.cycle()
+            if not self.with_crashes or not await self._crash(process, middle):
+                await self.cycle()
         elif isinstance(middle, p.Asleep):
             await self._asleep(process, middle)
         elif isinstance(middle, p.Meanwhile):
@@ -169,7 +160,9 @@ class Run:
         else:
             await self.cycle()
 
-    async def _crash(self, process: Process, crash: p.Crash) -> None:
+    async def _crash(self, process: Process, crash: p.Crash) -> bool:
+        """Let the process die in a cycle; return whether the cycle had committed before."""
+        begun = await self._round()
         process.plan(crash.statement, **{"after" if crash.after else "before": process.die})
         try:
             await self.cycle(process)
@@ -180,6 +173,11 @@ class Run:
             self.restart()
         finally:
             process.forget_plan()
+        return await self._round() > begun
+
+    async def _round(self) -> int:
+        async with self.world.database.connection() as connection:
+            return await connection.fetchval("SELECT coalesce(max(round), 0) FROM watch WHERE initial_completed") or 0
 
     async def _asleep(self, process: Process, middle: p.Asleep) -> None:
         other = self.world.process()

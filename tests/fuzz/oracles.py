@@ -15,11 +15,11 @@ SETTLING = 6
 QUIET_SECONDS = 61.0
 
 
-async def hold(world: World, plan: Plan, *, one_moment: bool = False) -> Run:
+async def hold(world: World, plan: Plan) -> Run:
     """Carry out a plan and hold every oracle; raises ``AssertionError`` with all that is wrong."""
     await world.empty()
     with capture_logs() as logs:
-        run = Run(world, plan, one_moment=one_moment)
+        run = Run(world, plan)
         try:
             await run.carry_out()
             run.cycles_to_settle = await run.settle(SETTLING)
@@ -104,8 +104,8 @@ def _isolation(run: Run, logs: Any) -> Iterator[str]:
 async def hold_against_twin(world: World, plan: Plan) -> Run:
     """4. Crash: hold the oracles, then carry the plan out again without its crashes: the same was said of everybody, word for word.
 
-    That is well defined because a cycle that crashed is run again at once, on the same directory at the same time, and because nothing is
-    used up by being asked twice. Messages about cycles may differ: a cycle that began anew says so.
+    That is well defined because a cycle that crashed before its commit is run again at once, on the same directory at the same time, and
+    because nothing is used up by being asked twice. Messages about cycles may differ: a cycle that began anew says so.
     """
     run = await hold(world, plan)
     await world.empty()

@@ -14,7 +14,7 @@ from shared.contracts.cloudevents import Envelope, headers_of
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import JOB_OBJECT, derived_id
-from shared.contracts.job import JobDefinition, JobSettings, Source, Target
+from shared.contracts.job import JobDefinition, JobSettings, MicrosoftGraphSource, Target
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
@@ -39,7 +39,7 @@ def definition(**settings: Any) -> JobDefinition:
     return JobDefinition(
         display_name="Sales Navigator",
         template=TEMPLATE,
-        source=Source(tenant_id="tenant", client_id="client", service_principal_id="principal"),
+        source=MicrosoftGraphSource(tenant_id="tenant", client_id="client", service_principal_id="principal"),
         target=Target(tenant_url="https://target.example/scim"),
         settings=JobSettings(**settings),
     )

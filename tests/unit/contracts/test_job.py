@@ -29,7 +29,7 @@ def test_what_is_not_said_gets_the_tutorial_default() -> None:
         ({"settings": {"interval": "PT0S"}}, "settings.interval"),
         ({"settings": {"interval": "P2D"}}, "settings.interval"),
         ({"settings": {"interval": "every minute"}}, "settings.interval"),
-        ({"settings": {"nestedGroups": True}}, "settings.nestedGroups"),
+        ({"settings": {"nestedGroups": "perhaps"}}, "settings.nestedGroups"),
         ({"target": {}}, "target.tenantUrl"),
         ({"target": {"tenantUrl": "https://x", "requestsPerSecond": 0}}, "target.requestsPerSecond"),
         ({"licenses": {"capacity": -1}}, "licenses.capacity"),
