@@ -12,6 +12,8 @@ from tests.fuzz.plans import Plan
 from tests.fuzz.world import World
 
 SETTLING = 6
+"""Cycles until what was said is the truth. Three settle what was read; what the proofs of a removal add: two absences of an object that a
+full read lacks, the listing that must agree before somebody leaves, and the cycle after an operator approved a hold."""
 QUIET_SECONDS = 61.0
 
 
