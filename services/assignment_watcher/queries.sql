@@ -7,7 +7,7 @@ RETURNING xmax = 0 AS made;
 
 -- name: load_watch
 SELECT round, initial_completed, initial_started_at, roles::text AS roles, listing_digest, nested_groups, listed_at, listing_seconds,
-       reported_at, condition, condition_sequence, drift_total, reread_at, reread_slice,
+       reported_at, condition, condition_sequence, reread_at, reread_slice,
        EXISTS (SELECT 1 FROM mirror_assignment a WHERE a.job_id = $1 AND suspect_since IS NOT NULL) AS suspects
 FROM watch WHERE job_id = $1;
 
@@ -165,9 +165,6 @@ SELECT (SELECT count(*) FROM emitted WHERE job_id = $1 AND effective) AS assigne
         AND a.principal_id = m.group_id WHERE m.job_id = $1 AND m.nested) AS nested_groups,
        w.drift_total, w.initial_completed, w.round, w.listed_at, w.listed_rows, w.listed_pages
 FROM watch w WHERE w.job_id = $1;
-
--- name: forget_job
-DELETE FROM watch WHERE job_id = $1;
 
 -- name: groups_in_doubt
 SELECT DISTINCT group_id FROM mirror_member WHERE job_id = $1 AND group_id = ANY ($2::text[]) AND suspect_since IS NOT NULL;

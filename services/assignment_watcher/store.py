@@ -35,7 +35,6 @@ class Watch:
     reported_at: datetime | None
     condition: str | None
     condition_sequence: int
-    drift_total: int
     reread_at: datetime | None
     reread_slice: int
     streams: Mapping[Stream, StreamRow]

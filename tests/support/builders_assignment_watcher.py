@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
-import orjson
 
 from services.assignment_watcher.cycle import Cycle
 from services.assignment_watcher.graph.retries import Patience
@@ -24,6 +23,7 @@ from shared.runtime.http import HttpClient
 from shared.runtime.jobs import store_jobs
 from shared.runtime.transaction import transaction
 from simulators.graph.server import start
+from tests.support import graph_tenants
 from tests.support.frames import opened_frame, outbox, settings_for
 from tests.support.messages import a_job, received
 
@@ -31,32 +31,13 @@ ROLE = "User"
 
 
 @dataclass
-class Tenant:
-    """A simulated tenant, steered over its control plane."""
-
-    url: str
-    session: aiohttp.ClientSession
-    config: dict[str, Any] = field(default_factory=dict)
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        async with self.session.request(method, self.url + path, json=body) as response:
-            content = await response.read()
-            assert response.status < 300, content
-            return orjson.loads(content) if content else None
-
-    async def tx(self, *mutations: dict[str, Any]) -> list[dict[str, Any]]:
-        return (await self.ask("POST", "/_sim/tx", {"mutations": list(mutations)}))["results"]
+class Tenant(graph_tenants.Tenant):
+    """A simulated tenant, and who is assigned in it by its own reckoning."""
 
     async def assign(self, principal: str, *, kind: str = "User", role: str = ROLE, at: str | None = None) -> str:
         mutation = {"op": "assign", "principalType": kind, "principalId": principal, "role": role}
         [result] = await self.tx(mutation | ({"createdDateTime": at} if at else {}))
         return result["assignmentId"]
-
-    async def fault(self, match: str, kind: str, **more: Any) -> str:
-        return (await self.ask("POST", "/_sim/faults", {"match": match, "kind": kind, **more}))["id"]
-
-    async def users(self) -> list[str]:
-        return [user["id"] for user in (await self.ask("GET", "/_sim/users?limit=1000000"))["users"]]
 
     async def groups(self) -> list[dict[str, Any]]:
         return (await self.ask("GET", "/_sim/groups"))["groups"]
@@ -229,6 +210,11 @@ class Watcher:
     async def configure(self, **settings: Any) -> None:
         self.record = a_watched_job(self.frame, self.tenant, version=self.record.sequence + 1, **settings)
         await save(self.frame, self.record)
+
+
+async def agree(watcher: Watcher) -> None:
+    """What was said, folded from empty, is the simulator's truth."""
+    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 def watcher_settings(database_url: str, kafka: str = "127.0.0.1:1", **more: Any) -> WatcherSettings:

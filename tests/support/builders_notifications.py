@@ -4,12 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
-import orjson
 
 from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.notifications.lifecycle import Notifications
@@ -24,24 +23,15 @@ from shared.runtime.transaction import transaction
 from simulators.graph.server import start
 from tests.support.eventually import eventually
 from tests.support.frames import opened_frame, settings_for
+from tests.support.graph_tenants import Tenant
 from tests.support.messages import a_job, received
 
 JOB = "job-1"
 
 
 @dataclass
-class Directory:
-    """A simulated tenant, steered over its control plane."""
-
-    url: str
-    session: aiohttp.ClientSession
-    config: dict[str, Any] = field(default_factory=dict)
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        async with self.session.request(method, self.url + path, json=body) as response:
-            content = await response.read()
-            assert response.status < 300, content
-            return orjson.loads(content) if content else None
+class Directory(Tenant):
+    """A simulated tenant with its subscriptions."""
 
     async def change_a_user(self) -> None:
         user = (await self.ask("GET", "/_sim/users?limit=1"))["users"][0]["id"]
@@ -51,9 +41,6 @@ class Directory:
     async def subscriptions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.ask("GET", "/_sim/subscriptions"))["subscriptions"]
         return sorted(found, key=lambda item: item["resource"])
-
-    async def fault(self, match: str, kind: str, **more: Any) -> None:
-        await self.ask("POST", "/_sim/faults", {"match": match, "kind": kind, **more})
 
     async def lifecycle(self, event: str) -> None:
         await self.ask("POST", "/_sim/notifications/lifecycle", {"event": event})

@@ -29,8 +29,8 @@ async def touched_users(
     connection: Connection, job_id: str, *, nested: bool, chunk: int
 ) -> AsyncIterator[list[Derived]]:
     """Yield the touched users that have a path or were said before, oldest assignment first."""
-    query = QUERIES.derive_nested if nested else QUERIES.derive_direct
-    cursor = await connection.cursor(query, job_id, timeout=BULK_SECONDS)
+    paths = QUERIES.nested_paths if nested else QUERIES.direct_paths
+    cursor = await connection.cursor(f"{paths}{QUERIES.derive}", job_id, timeout=BULK_SECONDS)
     while rows := await cursor.fetch(chunk, timeout=BULK_SECONDS):
         yield [Derived(_user(row), _emitted(row), row["hold_id"], row["leaving_since"]) for row in rows]
 

@@ -1,4 +1,6 @@
--- name: derive_direct
+-- Two ways to find the paths of the touched users, and what is made of them: a statement is one of the two with `derive` after it.
+
+-- name: direct_paths
 WITH path AS (
     SELECT t.object_id, a.assignment_id, a.role_id, NULL::text AS group_id, a.assigned_at
     FROM touched t
@@ -11,23 +13,9 @@ WITH path AS (
     JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = m.group_id
     JOIN mirror_group g ON g.job_id = $1 AND g.group_id = m.group_id AND g.lifecycle = 'live' AND g.security_enabled
     WHERE t.kind = 'user'
-), folded AS (
-    SELECT object_id, min(assigned_at) AS assigned_at, array_agg(assigned_at) AS times, array_agg(assignment_id) AS assignments,
-           array_agg(group_id) AS groups, array_agg(role_id) AS roles
-    FROM path GROUP BY object_id
-)
-SELECT t.object_id, u.lifecycle, u.attributes::text AS attributes, f.times, f.assignments, f.groups, f.roles,
-       e.version, e.digest, e.assigned_at, e.effective, h.hold_id, l.round AS leaving_since
-FROM touched t
-LEFT JOIN folded f ON f.object_id = t.object_id
-LEFT JOIN mirror_user u ON u.job_id = $1 AND u.user_id = t.object_id
-LEFT JOIN emitted e ON e.job_id = $1 AND e.object_id = t.object_id
-LEFT JOIN held h ON h.job_id = $1 AND h.object_id = t.object_id
-LEFT JOIN leaving l ON l.job_id = $1 AND l.object_id = t.object_id
-WHERE t.kind = 'user' AND (f.object_id IS NOT NULL OR e.object_id IS NOT NULL)
-ORDER BY f.assigned_at NULLS LAST, t.object_id;
+);
 
--- name: derive_nested
+-- name: nested_paths
 WITH RECURSIVE above AS (
     SELECT t.object_id, m.group_id
     FROM touched t JOIN mirror_member m ON m.job_id = $1 AND m.user_id = t.object_id
@@ -46,7 +34,10 @@ WITH RECURSIVE above AS (
     SELECT b.object_id, a.assignment_id, a.role_id, b.group_id, a.assigned_at
     FROM above b
     JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = b.group_id
-), folded AS (
+);
+
+-- name: derive
+, folded AS (
     SELECT object_id, min(assigned_at) AS assigned_at, array_agg(assigned_at) AS times, array_agg(assignment_id) AS assignments,
            array_agg(group_id) AS groups, array_agg(role_id) AS roles
     FROM path GROUP BY object_id

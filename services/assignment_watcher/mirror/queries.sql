@@ -299,9 +299,6 @@ SELECT principal_type, principal_id FROM mirror_assignment WHERE job_id = $1 AND
 UNION SELECT 'user', object_id FROM emitted WHERE job_id = $1 AND assigned
 ON CONFLICT DO NOTHING;
 
--- name: touch_users
-INSERT INTO touched SELECT 'user', unnest($1::text[]) ON CONFLICT DO NOTHING;
-
 -- name: touch_members
 WITH RECURSIVE below AS (
     SELECT object_id AS group_id FROM touched WHERE kind = 'group'

@@ -7,7 +7,7 @@ import pytest
 
 from shared.contracts.assignments import CycleKind, Lifecycle
 from shared.contracts.outcomes import CyclePhase
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 
 
 @pytest.fixture
@@ -20,10 +20,6 @@ async def tenant() -> AsyncIterator[Tenant]:
 async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
     async with a_watcher(database_url, tenant) as opened:
         yield opened
-
-
-async def agree(watcher: Watcher) -> None:
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 async def test_i1_the_initial_cycle_says_every_assigned_user_oldest_first_and_closes_every_partition(

@@ -16,7 +16,7 @@ from services.assignment_watcher.sources.source import (
 from shared.contracts.outcomes import ConditionState, CyclePhase
 from shared.runtime import leases
 from shared.runtime.errors import LeaseLostError
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, save
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree, save
 from tests.support.servers import fresh_database
 
 
@@ -38,10 +38,6 @@ async def tenant() -> AsyncIterator[Tenant]:
 async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
     async with a_watcher(database_url, tenant) as opened:
         yield opened
-
-
-async def agree(watcher: Watcher) -> None:
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 async def change_something(tenant: Tenant) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.assignments import DirectoryAssignment, Lifecycle
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 
 
 @pytest.fixture
@@ -19,10 +19,6 @@ async def tenant() -> AsyncIterator[Tenant]:
 async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
     async with a_watcher(database_url, tenant) as opened:
         yield opened
-
-
-async def agree(watcher: Watcher) -> None:
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 async def said_of(watcher: Watcher, user: str) -> list[DirectoryAssignment]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 
 
 @pytest.fixture
@@ -17,10 +17,6 @@ async def tenant() -> AsyncIterator[Tenant]:
 async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
     async with a_watcher(database_url, tenant) as opened:
         yield opened
-
-
-async def agree(watcher: Watcher) -> None:
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 async def a_group(tenant: Tenant, *members: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from services.assignment_watcher.sources.source import SourceUnavailableError
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.source import StreamPhase
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 
 
 @pytest.fixture
@@ -26,10 +26,6 @@ async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
     async with a_watcher(database_url, tenant) as opened:
         await opened.cycle()
         yield opened
-
-
-async def agree(watcher: Watcher) -> None:
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
 
 
 async def expire(tenant: Tenant, shape: str = "410") -> None:
