@@ -40,7 +40,7 @@ def plan(work: Work, profile: Profile) -> Plan:
             return _remove(trail, disable=False)
         case Operation.DISABLE | Operation.DELETE:
             return _remove(trail, disable=True)
-        case Operation.NONE:
+        case Operation.ADD_MEMBERS | Operation.REMOVE_MEMBERS | Operation.NONE:
             return _nothing(trail)
 
 

@@ -2,11 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
+
+from pydantic import Field
 
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, Part
+
+MOST_MEMBERS: Final = 200
+"""How many members one change adds or removes at most, so that no message grows with a group."""
 
 
 class Operation(StrEnum):
@@ -16,6 +21,8 @@ class Operation(StrEnum):
     UPDATE = "update"
     DISABLE = "disable"
     DELETE = "delete"
+    ADD_MEMBERS = "addMembers"
+    REMOVE_MEMBERS = "removeMembers"
     NONE = "none"
 
 
@@ -40,6 +47,8 @@ class Change(Message):
     ``resource`` maps SCIM attribute paths to the desired values; ``modified`` names what differs from the confirmed ones, and is empty for
     a create, where everything is new. ``generation`` rises with every change of the object; the newest one
     wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
+    ``members`` are ids at the target, of the users that ``addMembers`` or ``removeMembers`` is about; empty for every other operation.
+    A group has one change under way at a time, so no newer generation takes the place of members that are not written yet.
     """
 
     topic: ClassVar[str] = "provisioning.changes.v1"
@@ -51,6 +60,7 @@ class Change(Message):
     resource: dict[str, Any]
     modified: tuple[ModifiedAttribute, ...] = ()
     matching: tuple[MatchingValue, ...] = ()
+    members: Annotated[tuple[str, ...], Field(max_length=MOST_MEMBERS)] = ()
     target_id: str | None = None
     needs_license: bool
     attempt: int = 1

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class JobRecord(Message):
     """The whole definition of one job. ``secrets`` maps the name of a credential to its ciphertext; ``sequence`` is the version.
 
     Each increase of ``restarts`` asks for a new initial cycle ("Restart provisioning" in Entra): the watermarks are forgotten.
+    ``synchronization_schema`` is the document that an administrator saved; without one the default of the template holds.
+    ``schema_version`` rises with each save or restore.
     """
 
     topic: ClassVar[str] = "control.jobs.v1"
@@ -31,6 +33,8 @@ class JobRecord(Message):
     schedule: ScheduleState
     secrets: dict[str, str] = Field(default_factory=dict)
     restarts: int = 0
+    synchronization_schema: dict[str, Any] | None = None
+    schema_version: int = 0
     deleted: bool = False
     changed_at: datetime
 
