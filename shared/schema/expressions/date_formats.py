@@ -1,0 +1,272 @@
+"""Dates written and read by .NET format strings, in the invariant culture ("Custom date and time format strings", "Standard ...")."""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from shared.schema.expressions.date_parsing import (
+    DAYS,
+    MONTHS,
+    at_midnight,
+    fraction_ticks,
+    full_year,
+    in_utc,
+    month_named,
+    zone_ticks,
+)
+from shared.schema.expressions.moments import (
+    TICKS_PER_HOUR,
+    TICKS_PER_MINUTE,
+    TICKS_PER_SECOND,
+    DateError,
+    Kind,
+    Moment,
+    moment_of,
+)
+
+_LONG_DATE: Final = "dddd, dd MMMM yyyy"
+_STANDARD: Final = {
+    "d": "MM/dd/yyyy",
+    "D": _LONG_DATE,
+    "f": f"{_LONG_DATE} HH:mm",
+    "F": f"{_LONG_DATE} HH:mm:ss",
+    "g": "MM/dd/yyyy HH:mm",
+    "G": "MM/dd/yyyy HH:mm:ss",
+    "m": "MMMM dd",
+    "M": "MMMM dd",
+    "o": "yyyy'-'MM'-'dd'T'HH':'mm':'ss.fffffffK",
+    "O": "yyyy'-'MM'-'dd'T'HH':'mm':'ss.fffffffK",
+    "r": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
+    "R": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
+    "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
+    "t": "HH:mm",
+    "T": "HH:mm:ss",
+    "u": "yyyy'-'MM'-'dd HH':'mm':'ss'Z'",
+    "U": f"{_LONG_DATE} HH:mm:ss",
+    "y": "yyyy MMMM",
+    "Y": "yyyy MMMM",
+}
+_LONGEST_FORMAT: Final = 200
+_RUNS: Final = frozenset("dfFghHKmMstyzZ:/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A piece of a format: a specifier with its length, or with length 0 a literal."""
+
+    sign: str
+    length: int = 0
+
+
+@lru_cache(maxsize=512)
+def parts_of(pattern: str, *, reading: bool) -> tuple[_Part, ...]:
+    """Return the pieces of a format. Raises DateError when it is none."""
+    if not pattern or len(pattern) > _LONGEST_FORMAT:
+        raise DateError("is empty or too long for a format")
+    if len(pattern) == 1:
+        if pattern not in _STANDARD:
+            raise DateError("is a single letter that is no standard format; write % before a custom one")
+        pattern = _STANDARD[pattern]
+    parts: list[_Part] = []
+    at = 0
+    while at < len(pattern):
+        sign = pattern[at]
+        if sign in "'\"":
+            end = pattern.find(sign, at + 1)
+            if end < 0:
+                raise DateError("has a quote that is not closed")
+            parts += (_Part(sign=literal) for literal in pattern[at + 1 : end])
+            at = end + 1
+        elif sign in "\\%":
+            if at + 1 >= len(pattern) or (sign == "%" and pattern[at + 1] == "%"):
+                raise DateError(f"has {sign} with nothing after it")
+            at += 1
+            if sign == "\\":
+                parts.append(_Part(sign=pattern[at]))
+                at += 1
+        elif sign in _RUNS and (reading or sign != "Z"):
+            length = 1
+            while sign not in "K:/Z" and pattern[at + length : at + length + 1] == sign:
+                length += 1
+            if sign in "fF" and length > 7:
+                raise DateError("has more than seven digits of a second")
+            parts.append(_Part(sign=sign, length=length))
+            at += length
+        else:
+            parts.append(_Part(sign=sign))
+            at += 1
+    return tuple(parts)
+
+
+def format_date(moment: Moment, pattern: str) -> str:
+    """Return a moment in a format (``DateTime.ToString``). Raises DateError when the format is none."""
+    made: list[str] = []
+    for part in parts_of(pattern, reading=False):
+        if part.sign == "F" and part.length:
+            digits = f"{moment.time % TICKS_PER_SECOND:07}"[: part.length].rstrip("0")
+            if not digits and made and made[-1] == ".":
+                made.pop()
+            made.append(digits)
+        else:
+            made.append(_written(moment, part) if part.length else part.sign)
+    return "".join(made)
+
+
+def _written(moment: Moment, part: _Part) -> str:
+    own, time, length = moment.date, moment.time, part.length
+    pad = min(length, 2)
+    match part.sign:
+        case "d":
+            name = DAYS[own.weekday()]
+            return f"{own.day:0{pad}}" if length < 3 else name[:3] if length == 3 else name
+        case "M":
+            name = MONTHS[own.month - 1]
+            return f"{own.month:0{pad}}" if length < 3 else name[:3] if length == 3 else name
+        case "y":
+            return f"{own.year % 100:0{length}}" if length < 3 else f"{own.year:0{length}}"
+        case "h":
+            return f"{time // TICKS_PER_HOUR % 12 or 12:0{pad}}"
+        case "H":
+            return f"{time // TICKS_PER_HOUR:0{pad}}"
+        case "m":
+            return f"{time // TICKS_PER_MINUTE % 60:0{pad}}"
+        case "s":
+            return f"{time // TICKS_PER_SECOND % 60:0{pad}}"
+        case "f":
+            return f"{time % TICKS_PER_SECOND:07}"[:length]
+        case "t":
+            return ("AM" if time < 12 * TICKS_PER_HOUR else "PM")[: min(length, 2)]
+        case "z":
+            return "+00:00" if length > 2 else f"+{0:0{pad}}"
+        case "K":
+            return {Kind.UTC: "Z", Kind.LOCAL: "+00:00", Kind.UNSPECIFIED: ""}[moment.kind]
+        case "g":
+            return "A.D."
+    return part.sign
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a text said so far, each field at most once with one value."""
+
+    text: str
+    at: int = 0
+    fields: dict[str, int] = field(default_factory=dict)
+
+    def set(self, name: str, value: int) -> None:
+        if self.fields.setdefault(name, value) != value:
+            raise DateError("says the same thing twice, differently")
+
+    def match(self, expression: str) -> str:
+        found = re.compile(expression, re.IGNORECASE | re.ASCII).match(self.text, self.at)
+        if not found:
+            raise _misfit()
+        self.at = found.end()
+        return found[0]
+
+    def digits(self, length: int, most: int | None = None) -> int:
+        return int(self.match(rf"\d{{{length},{most or length}}}"))
+
+
+def _misfit() -> DateError:
+    return DateError("does not have the form that inputFormat says")
+
+
+def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
+    """Return the moment that a text of exactly that format names (``DateTime.ParseExact``). Raises DateError."""
+    read = _Read(text=text.strip())
+    parts = parts_of(pattern.strip() or pattern, reading=True)
+    for index, part in enumerate(parts):
+        following = parts[index + 1] if index + 1 < len(parts) else None
+        if part.length:
+            _take(read, part)
+        elif read.text[read.at : read.at + 1] == part.sign:
+            read.at += 1
+        elif not (part.sign == "." and following and following.sign == "F" and following.length):
+            raise _misfit()
+    if read.at != len(read.text):
+        raise _misfit()
+    return _assembled(read.fields, today)
+
+
+_CLOCK: Final = {"h": "half hour", "H": "hour", "m": "minute", "s": "second"}
+
+
+def _take(read: _Read, part: _Part) -> None:
+    sign, length = part.sign, part.length
+    if sign in _CLOCK:
+        read.set(_CLOCK[sign], read.digits(1, 2) if length == 1 else read.digits(2))
+    elif sign == "y":
+        year = read.digits(1, 2) if length == 1 else read.digits(length)
+        read.set("year", full_year(year) if length < 3 else year)
+    elif sign == "M" and length > 2:
+        read.set("month", month_named(read.match("|".join(month if length > 3 else month[:3] for month in MONTHS))))
+    elif sign == "M":
+        read.set("month", read.digits(1, 2) if length == 1 else read.digits(2))
+    elif sign == "d" and length > 2:
+        name = read.match("|".join(day if length > 3 else day[:3] for day in DAYS)).lower()
+        read.set("weekday", next(number for number, day in enumerate(DAYS) if day.lower().startswith(name)))
+    elif sign == "d":
+        read.set("day", read.digits(1, 2) if length == 1 else read.digits(2))
+    elif sign in "fF":
+        found = read.match(rf"\d{{{length if sign == 'f' else 0},{length}}}")
+        read.set("fraction", fraction_ticks(found))
+    elif sign == "t":
+        read.set("afternoon", int(read.match("[AP]" if length == 1 else "[AP]M")[0].lower() == "p"))
+    elif sign in "zKZ":
+        _take_zone(read, part)
+    elif sign == "g":
+        read.match(r"A\.D\.|AD")
+    else:
+        read.match(re.escape(sign))
+
+
+def _take_zone(read: _Read, part: _Part) -> None:
+    if part.sign == "Z":
+        read.match("Z|GMT")
+        zone = "Z"
+    elif part.sign == "K":
+        zone = read.match(r"(?:Z|[+-]\d{1,2}:?\d{2})?")
+    else:
+        zone = read.match({1: r"[+-]\d{1,2}", 2: r"[+-]\d{2}"}.get(part.length, r"[+-]\d{2}:?\d{2}"))
+    if zone:
+        read.set("zone", zone_ticks(zone))
+        if zone in {"Z", "z"} or zone == "GMT":
+            read.set("utc", 1)
+
+
+def _assembled(fields: dict[str, int], today: Moment) -> Moment:
+    own = today.date
+    year, month, day = (fields.get(name) for name in ("year", "month", "day"))
+    if year is None and month is None and day is None:
+        year, month, day = own.year, own.month, own.day
+    hour = _hour(fields)
+    minute, second = fields.get("minute", 0), fields.get("second", 0)
+    if hour > 23 or minute > 59 or second > 59:
+        raise DateError("has a time of day that no clock shows")
+    time = ((hour * 60 + minute) * 60 + second) * TICKS_PER_SECOND + fields.get("fraction", 0)
+    moment = at_midnight(
+        moment_of(own.year if year is None else year, 1 if month is None else month, 1 if day is None else day)
+    ).plus(time)
+    if fields.get("weekday", moment.date.weekday()) != moment.date.weekday():
+        raise DateError("names another day of the week than its date has")
+    if "zone" not in fields:
+        return moment
+    shifted = in_utc(moment, fields["zone"])
+    return Moment(ticks=shifted.ticks, kind=Kind.UTC if "utc" in fields else Kind.LOCAL)
+
+
+def _hour(fields: dict[str, int]) -> int:
+    hour, half = fields.get("hour"), fields.get("half hour")
+    afternoon = fields.get("afternoon")
+    if half is None:
+        if hour is None:
+            return 12 * (afternoon or 0)
+        return hour
+    if not 1 <= half <= 12:
+        raise DateError("has a time of day that no clock shows")
+    from_half = half % 12 + 12 * (afternoon or 0) if afternoon is not None else half
+    if hour is not None and hour != from_half:
+        raise DateError("says the same thing twice, differently")
+    return from_half
