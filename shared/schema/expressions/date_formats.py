@@ -8,6 +8,7 @@ from typing import Final
 from shared.schema.expressions.date_parsing import (
     DAYS,
     MONTHS,
+    NO_SUCH_TIME,
     at_midnight,
     fraction_ticks,
     full_year,
@@ -176,6 +177,8 @@ def _misfit() -> DateError:
 def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
     """Return the moment that a text of exactly that format names (``DateTime.ParseExact``). Raises DateError."""
     read = _Read(text=text.strip())
+    if pattern == "U":
+        read.fields["utc"] = 1
     parts = parts_of(pattern.strip() or pattern, reading=True)
     for index, part in enumerate(parts):
         following = parts[index + 1] if index + 1 < len(parts) else None
@@ -190,13 +193,15 @@ def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
     return _assembled(read.fields, today)
 
 
-_CLOCK: Final = {"h": "half hour", "H": "hour", "m": "minute", "s": "second"}
+_CLOCK: Final = {"h": "hour", "H": "hour", "m": "minute", "s": "second"}
 
 
 def _take(read: _Read, part: _Part) -> None:
     sign, length = part.sign, part.length
     if sign in _CLOCK:
         read.set(_CLOCK[sign], read.digits(1, 2) if length == 1 else read.digits(2))
+        if sign == "h":
+            read.fields["half day"] = 1
     elif sign == "y":
         year = read.digits(1, 2) if length == 1 else read.digits(length)
         read.set("year", full_year(year) if length < 3 else year)
@@ -244,29 +249,25 @@ def _assembled(fields: dict[str, int], today: Moment) -> Moment:
     hour = _hour(fields)
     minute, second = fields.get("minute", 0), fields.get("second", 0)
     if hour > 23 or minute > 59 or second > 59:
-        raise DateError("has a time of day that no clock shows")
+        raise DateError(NO_SUCH_TIME)
     time = ((hour * 60 + minute) * 60 + second) * TICKS_PER_SECOND + fields.get("fraction", 0)
     moment = at_midnight(
         moment_of(own.year if year is None else year, 1 if month is None else month, 1 if day is None else day)
     ).plus(time)
     if fields.get("weekday", moment.date.weekday()) != moment.date.weekday():
         raise DateError("names another day of the week than its date has")
-    if "zone" not in fields:
+    if "zone" not in fields and "utc" not in fields:
         return moment
-    shifted = in_utc(moment, fields["zone"])
+    shifted = in_utc(moment, fields.get("zone", 0))
     return Moment(ticks=shifted.ticks, kind=Kind.UTC if "utc" in fields else Kind.LOCAL)
 
 
 def _hour(fields: dict[str, int]) -> int:
-    hour, half = fields.get("hour"), fields.get("half hour")
-    afternoon = fields.get("afternoon")
-    if half is None:
-        if hour is None:
-            return 12 * (afternoon or 0)
-        return hour
-    if not 1 <= half <= 12:
-        raise DateError("has a time of day that no clock shows")
-    from_half = half % 12 + 12 * (afternoon or 0) if afternoon is not None else half
-    if hour is not None and hour != from_half:
-        raise DateError("says the same thing twice, differently")
-    return from_half
+    hour, afternoon = fields.get("hour", 0), fields.get("afternoon")
+    if fields.get("half day"):
+        if hour > 12:
+            raise DateError(NO_SUCH_TIME)
+        return hour % 12 + 12 * (afternoon or 0)
+    if afternoon is not None and (hour >= 12) != bool(afternoon):
+        raise DateError(NO_SUCH_TIME)
+    return hour

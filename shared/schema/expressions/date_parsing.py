@@ -21,38 +21,52 @@ MONTHS: Final = (
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 LAST_TWO_DIGIT_YEAR: Final = 2029
 LONGEST: Final = 100
+NO_SUCH_TIME: Final = "has a time of day that no clock shows"
 _CANONICAL: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\d\d) (AM|PM)\Z")
 _MONTH: Final = "(?P<name>" + "|".join(f"{month}|{month[:3]}" for month in MONTHS) + ")"
 _WEEKDAY: Final = "(?:(?P<weekday>" + "|".join(f"{day}|{day[:3]}" for day in DAYS) + r")(?:\s*,\s*|\s+))?"
 _GAP: Final = r"(?:\s*[-/.,]\s*|\s+)"
-_SEPARATOR: Final = r"(?:\s*[-/.]\s*|\s+)"
-_TIME: Final = (
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,16}))?)?)?"
-    r"(?:\s*(?P<half>AM|PM|A|P)\b)?"
-)
-_ZONE: Final = r"(?:\s*(?P<zone>Z|GMT|[+-]\d{1,2}(?::?\d{2})?))?"
+_CLOCK: Final = r"(?=\d+\s*[:AP])(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:\.(?P<fraction>\d{1,16}))?)?)?"
+_TIME: Final = _CLOCK + r"(?:\s*(?P<half>AM|PM)\b)?"
+_ZONE: Final = r"(?:\s*(?P<zone>Z|\bGMT|[+-]\d{1,2}(?::?\d{2})?)Z?)?"
+_YEAR, _MONTH_NUMBER, _DAY = r"(?P<year>\d{3,4})", r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
+_ANY_YEAR: Final = r"(?P<year>\d{1,4})"
 _DATES: Final = (
-    rf"(?P<year>\d{{3,4}}){_SEPARATOR}(?P<month>\d{{1,2}}){_SEPARATOR}(?P<day>\d{{1,2}})",
-    rf"(?P<month>\d{{1,2}}){_SEPARATOR}(?P<day>\d{{1,2}}){_SEPARATOR}(?P<year>\d{{1,4}})",
-    rf"(?P<day>\d{{1,2}}){_GAP}?{_MONTH}{_GAP}?(?P<year>\d{{1,4}})",
-    rf"{_MONTH}{_GAP}?(?P<day>\d{{1,2}}){_GAP}(?P<year>\d{{1,4}})",
-    rf"(?P<year>\d{{3,4}}){_GAP}?{_MONTH}{_GAP}?(?P<day>\d{{1,2}})",
-    rf"{_MONTH}{_GAP}?(?P<year>\d{{3,4}})",
-    rf"(?P<year>\d{{3,4}}){_GAP}?{_MONTH}",
-    rf"(?P<year>\d{{3,4}})[-/](?P<month>\d{{1,2}})",
-    rf"(?P<month>\d{{1,2}})[-/](?P<day>\d{{1,2}})",
-    rf"{_MONTH}{_GAP}?(?P<day>\d{{1,2}})",
-    rf"(?P<day>\d{{1,2}}){_GAP}?{_MONTH}",
+    f"{_YEAR}{_GAP}{_MONTH_NUMBER}{_GAP}{_DAY}",
+    f"{_MONTH_NUMBER}{_GAP}{_DAY}{_GAP}{_ANY_YEAR}",
+    f"{_MONTH_NUMBER}{_GAP}{_YEAR}{_GAP}{_DAY}",
+    f"{_DAY}{_GAP}?{_MONTH}{_GAP}?{_ANY_YEAR}",
+    f"{_MONTH}{_GAP}?{_DAY}{_GAP}{_ANY_YEAR}",
+    f"{_YEAR}{_GAP}?{_MONTH}{_GAP}?{_DAY}",
+    f"{_MONTH}{_GAP}?{_YEAR}{_GAP}{_DAY}",
+    f"{_MONTH}{_GAP}?{_YEAR}",
+    f"{_YEAR}{_GAP}?{_MONTH}",
+    f"{_YEAR}[-/]{_MONTH_NUMBER}",
+    f"{_MONTH_NUMBER}[-/]{_YEAR}",
+    f"{_MONTH_NUMBER}[-/]{_DAY}",
+    f"{_MONTH}{_GAP}?{_DAY}",
+    rf"(?P<year>\d{{1,2}}){_GAP}?{_MONTH}",
+)
+_ISO: Final = (
+    rf"{_YEAR}-{_MONTH_NUMBER}-{_DAY}\s*T\s*(?P<hour>\d\d):(?P<minute>\d\d)"
+    rf"(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{{1,16}}))?)?{_ZONE}\Z"
 )
 _FORMS: Final = tuple(
     re.compile(form, re.IGNORECASE | re.ASCII)
-    for date in _DATES
     for form in (
-        rf"{_WEEKDAY}{date}(?:\s*T\s*|\s*,\s*|\s+)(?=\d+\s*[:AaPp]){_TIME}{_ZONE}\Z",
-        rf"{_WEEKDAY}{date}{_ZONE}\Z",
-        rf"(?=\d+\s*[:AaPp]){_TIME}\s+{_WEEKDAY}{date}\Z",
+        _ISO,
+        *(
+            form
+            for date in _DATES
+            for form in (
+                rf"{_WEEKDAY}{date}(?:\s*,\s*|\s+){_TIME}{_ZONE}\Z",
+                rf"{_WEEKDAY}{date}{_ZONE}\Z",
+                rf"{_TIME}\s+{_WEEKDAY}{date}\Z",
+            )
+        ),
+        rf"{_TIME}{_ZONE}\Z",
     )
-) + (re.compile(rf"(?=\d+\s*[:AaPp]){_TIME}{_ZONE}\Z", re.IGNORECASE | re.ASCII),)
+)
 
 
 def parse_date(text: str, today: Moment) -> Moment:
@@ -74,7 +88,7 @@ def parse_date(text: str, today: Moment) -> Moment:
 def _canonical(found: "re.Match[str]") -> Moment:
     month, day, year, hour, minute, second = (int(found[index]) for index in range(1, 7))
     if not 1 <= hour <= 12 or minute > 59 or second > 59:
-        raise DateError("has a time of day that no clock shows")
+        raise DateError(NO_SUCH_TIME)
     hour = hour % 12 + 12 * (found[7] == "PM")
     return moment_of(year, month, day, ((hour * 60 + minute) * 60 + second) * TICKS_PER_SECOND)
 
@@ -105,10 +119,9 @@ def _number(parts: dict[str, str | None], name: str) -> int | None:
 def _time(parts: dict[str, str | None]) -> int:
     hour, minute, second = (_number(parts, name) or 0 for name in ("hour", "minute", "second"))
     half = (parts.get("half") or "").upper()[:1]
-    whole_day = hour == 24 and minute == second == 0
-    if minute > 59 or second > 59 or (hour > 23 and not whole_day) or (half and hour > 12):
-        raise DateError("has a time of day that no clock shows")
-    if half:
+    if minute > 59 or second > 59 or hour > 23 or (half == "A" and hour > 12):
+        raise DateError(NO_SUCH_TIME)
+    if half and hour <= 12:
         hour = hour % 12 + 12 * (half == "P")
     return ((hour * 60 + minute) * 60 + second) * TICKS_PER_SECOND + fraction_ticks(parts.get("fraction") or "")
 

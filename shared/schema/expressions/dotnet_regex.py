@@ -36,6 +36,7 @@ class Pattern:
     text: str
     _translation: Translation = field(repr=False)
     _engine: "regex.Pattern[str]" = field(repr=False, compare=False)
+    _after_empty: "regex.Pattern[str]" = field(repr=False, compare=False)
 
     def search(self, text: str) -> bool:
         """Tell whether the pattern matches anywhere (``Regex.IsMatch``)."""
@@ -77,9 +78,16 @@ class Pattern:
         if len(units) > LONGEST_SUBJECT:
             raise ValueError(f"the text is longer than {LONGEST_SUBJECT} characters")
         until = time.monotonic() + TIME_LIMIT_SECONDS
+        at, engine = 0, self._engine
         try:
-            for found in self._engine.finditer(units, timeout=TIME_LIMIT_SECONDS):
+            while at <= len(units):
+                found = engine.search(units, at, timeout=max(until - time.monotonic(), 0.001))
+                if found is None:
+                    return
                 yield found
+                # After an empty match .NET goes on one unit later, where \G no longer holds.
+                empty = found.end() == found.start()
+                at, engine = found.end() + empty, self._after_empty if empty else self._engine
                 if time.monotonic() > until:
                     raise TimeoutError
         except (TimeoutError, MemoryError):
@@ -145,6 +153,7 @@ def compile_pattern(pattern: str) -> Pattern:
     translation = translate(to_units(pattern))
     try:
         engine = regex.compile(translation.source)
+        after_empty = regex.compile(translation.source.replace(r"\G", "(?!)"))
     except (regex.error, RecursionError, OverflowError) as error:
         raise PatternError("the pattern is not supported", (getattr(error, "pos", None) or 0) + 1) from None
-    return Pattern(text=pattern, _translation=translation, _engine=engine)
+    return Pattern(text=pattern, _translation=translation, _engine=engine, _after_empty=after_empty)

@@ -190,7 +190,7 @@ def eager(function: Callable[..., Value]) -> Builder:
                     ) from None
 
             return run_one
-        if len(readers) == 2:  # noqa: PLR2004
+        if len(readers) == 2:
             first, second = readers
 
             def run_two(record: Mapping[str, Any], context: EvaluationContext) -> Any:

@@ -124,13 +124,13 @@ def _attribute(text: str, at: int) -> tuple[Token, int]:
 
 
 def _whole(digits: str, base: int, position: int) -> int:
-    number = int(digits, base) if len(digits) <= 20 else LARGEST + 1  # noqa: PLR2004
+    number = int(digits, base) if len(digits) <= 20 else LARGEST + 1
     if not SMALLEST <= number <= LARGEST:
         raise ExpressionError("a number that does not fit in 64 bits", position, "a number up to 9223372036854775807")
     return number
 
 
 def _fraction(digits: str, position: int) -> Decimal:
-    if len(digits) > 28:  # noqa: PLR2004 - what a .NET Decimal holds
+    if len(digits) > 28:
         raise ExpressionError("a number with too many digits", position, "at most 28 digits")
     return Decimal(digits)

@@ -103,7 +103,7 @@ class _Translator:
                 free += 1
             names[name] = free
             numbers.add(free)
-        return frozenset(numbers), names | {str(number): number for number in numbers}
+        return frozenset(numbers), names | {str(number): number for number in self.found_numbers}
 
     def wrong(self, message: str, at: int | None = None) -> PatternError:
         return PatternError(message, (self.at if at is None else at) + 1)
@@ -189,6 +189,7 @@ class _Translator:
             text, times = self.take(), 1
         else:
             return atom, weight
+        self.blanks(options)
         if self.peek() == "?":
             self.at += 1
             text += "?"
@@ -304,13 +305,17 @@ class _Translator:
     def condition(self, options: _Options) -> str:
         """Read ``(?(name)`` or ``(?(expression)``, which asks whether the expression matches here."""
         found = re.compile(r"\((\w+)\)").match(self.pattern, self.at)
-        if found and (found[1] in self.names or (found[1].isascii() and found[1].isdigit())):
-            number = self.names.get(found[1])
+        if found and (self.number_of(found[1]) is not None or (found[1].isascii() and found[1].isdigit())):
+            number = self.number_of(found[1])
             if number is None and self.known is not None:
                 raise self.wrong("a condition on a group that is not there")
             self.at = found.end()
-            return f"(?(g{number or 1})" if self.known is not None else "(?:"
+            return f"(?(g{number})" if self.known is not None else "(?:"
+        start = self.at
         self.at += 1
+        if self.peek(2) in {"?=", "?!"} or self.peek(3) in {"?<=", "?<!"}:
+            made, _ = self.group(options, start)
+            return f"(?{made}"
         made, _ = self.alternatives(options)
         if self.take() != ")":
             raise self.wrong("a condition is not closed")
@@ -325,7 +330,7 @@ class _Translator:
             case "W" | "S" | "D":
                 return f"[^{_SETS[character.lower()]}]"
             case "p" | "P":
-                return f"[{self.category(character)}]"
+                return f"[{self.category(character, options)}]"
             case "b" | "B":
                 inside, outside = f"[{_NOT_WORD_BOUNDARY}]", f"[{_NOT_WORD_BOUNDARY}]"
                 if character == "b":
@@ -346,24 +351,30 @@ class _Translator:
         if self.peek() == "k" and not named:
             raise self.wrong("a reference \\k without a name", start)
         if named:
-            name = named[1] or named[2]
-            if self.known is not None and name not in self.names:
+            number = self.number_of(named[1] or named[2])
+            if self.known is not None and number is None:
                 raise self.wrong("a reference to a group that is not there", start)
             self.at = named.end()
-            return self.back(self.names.get(name, 0), options)
+            return self.back(number or 0, options)
         digits = re.compile(r"[1-9][0-9]{0,8}").match(self.pattern, self.at)
         if not digits:
             return None
         number = int(digits[0])
         if self.known is None:
             self.at = digits.end()
-            return ""
+            return "(?:)"
         if number in self.known:
             self.at = digits.end()
             return self.back(number, options)
         if number <= 9:
             raise self.wrong("a reference to a group that is not there", start)
         return None
+
+    def number_of(self, name: str) -> int | None:
+        """Return the number of a group by its name, or by its number."""
+        if name.isascii() and name.isdigit() and len(name) < 5 and int(name) in (self.known or ()):
+            return int(name)
+        return self.names.get(name)
 
     @staticmethod
     def back(number: int, options: _Options) -> str:
@@ -395,13 +406,15 @@ class _Translator:
             raise self.wrong(f"the escape \\{character} has no meaning", start)
         return ord(character)
 
-    def category(self, letter: str) -> str:
+    def category(self, letter: str, options: _Options) -> str:
         """Read ``{Lu}`` or ``{IsGreek}``, a category or a block."""
         found = re.compile(r"\{([\w-]{1,60})\}").match(self.pattern, self.at)
         if not found:
             raise self.wrong(f"\\{letter} needs the name of a category in braces")
         self.at = found.end()
         name = found[1]
+        if options.ignore_case and name in {"Ll", "Lt", "Lu"}:
+            return f"[{'^' if letter == 'P' else ''}\\p{{Ll}}\\p{{Lt}}\\p{{Lu}}]"
         if name in CATEGORIES:
             return f"\\{letter}{{{name}}}"
         if not name.startswith("Is"):
@@ -427,7 +440,7 @@ class _Translator:
             if character == "]" and not first:
                 break
             if character == "\\" and self.at < len(self.pattern):
-                if self.class_escape(made, in_range=previous >= 0):
+                if self.class_escape(made, options, in_range=previous >= 0):
                     first = False
                     continue
                 code, escaped = self.code(self.at - 1), True
@@ -457,7 +470,7 @@ class _Translator:
             raise self.wrong("classes that are too wide with case ignored", start)
         return made.render(ignore_case=options.ignore_case)
 
-    def class_escape(self, made: CharacterClass, *, in_range: bool) -> bool:
+    def class_escape(self, made: CharacterClass, options: _Options, *, in_range: bool) -> bool:
         """Read an escape that stands for several characters, or for a literal hyphen; tell whether there was one."""
         letter = self.peek()
         if letter == "-":
@@ -470,7 +483,7 @@ class _Translator:
             raise self.wrong("a range that ends in a class")
         self.at += 1
         if letter in "pP":
-            made.properties.append(self.category(letter))
+            made.properties.append(self.category(letter, options))
         else:
             made.properties.append(_SETS[letter] if letter.islower() else f"[^{_SETS[letter.lower()]}]")
         return True

@@ -23,13 +23,12 @@ from shared.schema.expressions.values import EvaluationContext
 _Result = TypeVar("_Result")
 _MONTHS_OF: Final = {"yyyy": 12, "q": 3, "m": 1}
 _TICKS_OF: Final = {
-    **{"d": TICKS_PER_DAY, "y": TICKS_PER_DAY, "w": TICKS_PER_DAY, "ww": 7 * TICKS_PER_DAY},
-    **{"h": TICKS_PER_HOUR, "n": TICKS_PER_MINUTE, "s": TICKS_PER_SECOND},
+    "d": TICKS_PER_DAY, "y": TICKS_PER_DAY, "w": TICKS_PER_DAY, "ww": 7 * TICKS_PER_DAY,
+    "h": TICKS_PER_HOUR, "n": TICKS_PER_MINUTE, "s": TICKS_PER_SECOND,
 }
 _INTERVALS: Final = "one of yyyy, q, m, d, y, w, ww, h, n, s"
 _STYLES: Final = frozenset(
-    "None AllowLeadingWhite AllowTrailingWhite AllowInnerWhite AllowWhiteSpaces NoCurrentDateDefault "
-    "AdjustToUniversal AssumeLocal AssumeUniversal RoundtripKind".split()
+    ["None", "AllowLeadingWhite", "AllowTrailingWhite", "AllowInnerWhite", "AllowWhiteSpaces", "NoCurrentDateDefault", "AdjustToUniversal", "AssumeLocal", "AssumeUniversal", "RoundtripKind"]
 )
 
 

@@ -15,8 +15,8 @@ from shared.schema.expressions.values import bounded
 _CULTURE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z")
 _STRIPPED: Final = frozenset("acdegilnorstuyzACDEGILNORSTUYZ")
 _SPECIAL: Final = {
-    **{"æ": "ae", "Æ": "AE", "ø": "oe", "Ø": "OE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS"},
-    **{"ł": "l", "Ł": "L", "ı": "i", "đ": "d", "Đ": "D"},
+    "æ": "ae", "Æ": "AE", "ø": "oe", "Ø": "OE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS",
+    "ł": "l", "Ł": "L", "ı": "i", "đ": "d", "Đ": "D",
 }
 
 
@@ -35,7 +35,7 @@ def in_str(text: str | None, sought: str | None, start: int | None, compare: str
     units, wanted = to_units(text or ""), to_units(sought or "")
     if compare in {"vbTextCompare", "1"}:
         units, wanted = casing.lower(units), casing.lower(wanted)
-    if not units or first > len(units):
+    if not units or first > len(units) + (not wanted):
         return 0
     return units.find(wanted, first - 1) + 1
 
