@@ -24,7 +24,8 @@ _EQUALITY: Final = (Comparator.EQUAL, Comparator.NOT_EQUAL)
 def comparison_of(node: Comparison, left: Evaluator, right: Evaluator) -> Evaluator:
     """Return a closure that compares. With a null or empty operand that is no literal every comparison fails, also ``<>``.
 
-    Numbers are compared as numbers, texts by code unit and with their case. Two texts that both write numbers are numbers for ``<`` and ``>``
+    Numbers are compared as numbers, texts by code unit and with their case. Two texts that both write numbers are
+    numbers for ``<`` and ``>``
     and texts for ``=`` and ``<>``: "007" is not "7".
     """
     compare = _OPERATORS[node.comparator]

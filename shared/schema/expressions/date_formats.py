@@ -1,6 +1,7 @@
 """Dates written and read by .NET format strings, in the invariant culture ("Custom date and time format strings", "Standard ...")."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -72,32 +73,30 @@ def parts_of(pattern: str, *, reading: bool) -> tuple[_Part, ...]:
     parts: list[_Part] = []
     at = 0
     while at < len(pattern):
-        sign = pattern[at]
-        if sign in "'\"":
-            end = pattern.find(sign, at + 1)
-            if end < 0:
-                raise DateError("has a quote that is not closed")
-            parts += (_Part(sign=literal) for literal in pattern[at + 1 : end])
-            at = end + 1
-        elif sign in "\\%":
-            if at + 1 >= len(pattern) or (sign == "%" and pattern[at + 1] == "%"):
-                raise DateError(f"has {sign} with nothing after it")
-            at += 1
-            if sign == "\\":
-                parts.append(_Part(sign=pattern[at]))
-                at += 1
-        elif sign in _RUNS and (reading or sign != "Z"):
-            length = 1
-            while sign not in "K:/Z" and pattern[at + length : at + length + 1] == sign:
-                length += 1
-            if sign in "fF" and length > 7:
-                raise DateError("has more than seven digits of a second")
-            parts.append(_Part(sign=sign, length=length))
-            at += length
-        else:
-            parts.append(_Part(sign=sign))
-            at += 1
+        found, at = _part_at(pattern, at, reading=reading)
+        parts += found
     return tuple(parts)
+
+
+def _part_at(pattern: str, at: int, *, reading: bool) -> tuple[list[_Part], int]:
+    sign = pattern[at]
+    if sign in "'\"":
+        end = pattern.find(sign, at + 1)
+        if end < 0:
+            raise DateError("has a quote that is not closed")
+        return [_Part(sign=literal) for literal in pattern[at + 1 : end]], end + 1
+    if sign in "\\%":
+        if at + 1 >= len(pattern) or (sign == "%" and pattern[at + 1] == "%"):
+            raise DateError(f"has {sign} with nothing after it")
+        return ([_Part(sign=pattern[at + 1])], at + 2) if sign == "\\" else ([], at + 1)
+    if sign not in _RUNS or (sign == "Z" and not reading):
+        return [_Part(sign=sign)], at + 1
+    length = 1
+    while sign not in "K:/Z" and pattern[at + length : at + length + 1] == sign:
+        length += 1
+    if sign in "fF" and length > 7:
+        raise DateError("has more than seven digits of a second")
+    return [_Part(sign=sign, length=length)], at + length
 
 
 def format_date(moment: Moment, pattern: str) -> str:
@@ -114,37 +113,41 @@ def format_date(moment: Moment, pattern: str) -> str:
     return "".join(made)
 
 
+def _name(names: tuple[str, ...], index: int, length: int) -> str:
+    return names[index][:3] if length == 3 else names[index]
+
+
+def _year(year: int, length: int) -> str:
+    return f"{year % 100 if length < 3 else year:0{length}}"
+
+
+def _zone(length: int) -> str:
+    return "+00:00" if length > 2 else "+00"[: length + 1]
+
+
+_WRITERS: Final[dict[str, Callable[[Moment, int], str]]] = {
+    "d": lambda moment, length: (
+        f"{moment.date.day:0{length}}" if length < 3 else _name(DAYS, moment.date.weekday(), length)
+    ),
+    "M": lambda moment, length: (
+        f"{moment.date.month:0{length}}" if length < 3 else _name(MONTHS, moment.date.month - 1, length)
+    ),
+    "y": lambda moment, length: _year(moment.date.year, length),
+    "h": lambda moment, length: f"{moment.time // TICKS_PER_HOUR % 12 or 12:0{min(length, 2)}}",
+    "H": lambda moment, length: f"{moment.time // TICKS_PER_HOUR:0{min(length, 2)}}",
+    "m": lambda moment, length: f"{moment.time // TICKS_PER_MINUTE % 60:0{min(length, 2)}}",
+    "s": lambda moment, length: f"{moment.time // TICKS_PER_SECOND % 60:0{min(length, 2)}}",
+    "f": lambda moment, length: f"{moment.time % TICKS_PER_SECOND:07}"[:length],
+    "t": lambda moment, length: ("AM" if moment.time < 12 * TICKS_PER_HOUR else "PM")[: min(length, 2)],
+    "z": lambda _moment, length: _zone(length),
+    "K": lambda moment, _length: {Kind.UTC: "Z", Kind.LOCAL: "+00:00", Kind.UNSPECIFIED: ""}[moment.kind],
+    "g": lambda _moment, _length: "A.D.",
+}
+
+
 def _written(moment: Moment, part: _Part) -> str:
-    own, time, length = moment.date, moment.time, part.length
-    pad = min(length, 2)
-    match part.sign:
-        case "d":
-            name = DAYS[own.weekday()]
-            return f"{own.day:0{pad}}" if length < 3 else name[:3] if length == 3 else name
-        case "M":
-            name = MONTHS[own.month - 1]
-            return f"{own.month:0{pad}}" if length < 3 else name[:3] if length == 3 else name
-        case "y":
-            return f"{own.year % 100:0{length}}" if length < 3 else f"{own.year:0{length}}"
-        case "h":
-            return f"{time // TICKS_PER_HOUR % 12 or 12:0{pad}}"
-        case "H":
-            return f"{time // TICKS_PER_HOUR:0{pad}}"
-        case "m":
-            return f"{time // TICKS_PER_MINUTE % 60:0{pad}}"
-        case "s":
-            return f"{time // TICKS_PER_SECOND % 60:0{pad}}"
-        case "f":
-            return f"{time % TICKS_PER_SECOND:07}"[:length]
-        case "t":
-            return ("AM" if time < 12 * TICKS_PER_HOUR else "PM")[: min(length, 2)]
-        case "z":
-            return "+00:00" if length > 2 else f"+{0:0{pad}}"
-        case "K":
-            return {Kind.UTC: "Z", Kind.LOCAL: "+00:00", Kind.UNSPECIFIED: ""}[moment.kind]
-        case "g":
-            return "A.D."
-    return part.sign
+    write = _WRITERS.get(part.sign)
+    return write(moment, part.length) if write else part.sign
 
 
 @dataclass(slots=True)

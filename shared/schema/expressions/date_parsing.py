@@ -26,7 +26,9 @@ _CANONICAL: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\
 _MONTH: Final = "(?P<name>" + "|".join(f"{month}|{month[:3]}" for month in MONTHS) + ")"
 _WEEKDAY: Final = "(?:(?P<weekday>" + "|".join(f"{day}|{day[:3]}" for day in DAYS) + r")(?:\s*,\s*|\s+))?"
 _GAP: Final = r"(?:\s*[-/.,]\s*|\s+)"
-_CLOCK: Final = r"(?=\d+\s*[:AP])(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:\.(?P<fraction>\d{1,16}))?)?)?"
+_CLOCK: Final = (
+    r"(?=\d+\s*[:AP])(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:\.(?P<fraction>\d{1,16}))?)?)?"
+)
 _TIME: Final = _CLOCK + r"(?:\s*(?P<half>AM|PM)\b)?"
 _ZONE: Final = r"(?:\s*(?P<zone>Z|\bGMT|[+-]\d{1,2}(?::?\d{2})?)Z?)?"
 _YEAR, _MONTH_NUMBER, _DAY = r"(?P<year>\d{3,4})", r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"

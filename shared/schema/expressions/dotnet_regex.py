@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import regex
 
-from shared.schema.expressions.regex_translation import PatternError, Translation, translate
+from shared.schema.expressions.regex_cursor import PatternError
+from shared.schema.expressions.regex_translation import Translation, translate
 from shared.schema.expressions.utf16 import from_units, to_units
 
 __all__ = ["Pattern", "PatternError", "PatternTimeoutError", "ResultTooLongError", "compile_pattern"]

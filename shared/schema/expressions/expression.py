@@ -16,7 +16,8 @@ from shared.schema.expressions.values import EvaluationContext, FlowIgnored, Val
 class Expression:
     """A compiled expression.
 
-    ``attributes`` are the source attributes it reads, derived ones such as IsSoftDeleted and appRoleAssignments among them; ``functions`` those it
+    ``attributes`` are the source attributes it reads, derived ones such as IsSoftDeleted and appRoleAssignments
+    among them; ``functions`` those it
     calls. ``random``: its value depends on the seed or the time. ``redacts``: its value may never be shown.
     """
 

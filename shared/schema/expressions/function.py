@@ -33,7 +33,8 @@ class Takes(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter. ``repeats``: it, and those that repeat with it, may be given again and again. ``key`` is its name in Graph's schema."""
+    """One parameter. ``repeats``: it, and those that repeat with it, may be given again and again. ``key`` is its
+    name in Graph's schema."""
 
     name: str
     type: Type = Type.STRING
@@ -143,7 +144,8 @@ Builder: TypeAlias = Callable[[Site], Evaluator]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One of the functions. ``build`` makes the closure of one call; arguments that were left out at the end are given to it as empty ones."""
+    """One of the functions. ``build`` makes the closure of one call; arguments that were left out at the end are
+    given to it as empty ones."""
 
     name: str
     parameters: tuple[Parameter, ...]

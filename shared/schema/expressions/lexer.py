@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _HEX: Final = re.compile(r"&[Hh]([0-9A-Fa-f]+)")
 _TEXT: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(r'\\(["\\])')
-_CURLY: Final = "“”„‟«»‘’"
+_CURLY: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019"
 
 
 class Kind(StrEnum):
@@ -86,10 +86,14 @@ def _token(text: str, at: int) -> tuple[Token, int]:
             position,
             'a closing double quote; write a quote inside the text as \\" and a backslash as \\\\',
         )
+    return _number_or_word(text, at)
+
+
+def _number_or_word(text: str, at: int) -> tuple[Token, int]:
+    position, character = at + 1, text[at]
     if found := _HEX.match(text, at):
-        return Token(
-            kind=Kind.NUMBER, text=found[0], position=position, number=_whole(found[1], 16, position)
-        ), found.end()
+        number: int | Decimal = _whole(found[1], 16, position)
+        return Token(kind=Kind.NUMBER, text=found[0], position=position, number=number), found.end()
     if found := _NUMBER.match(text, at):
         number = _fraction(found[0], position) if found[1] else _whole(found[0], 10, position)
         return Token(kind=Kind.NUMBER, text=found[0], position=position, number=number), found.end()

@@ -1,4 +1,5 @@
-"""A point in time as .NET's DateTime: ticks of 100 nanoseconds since the year 1, and whether it is UTC, local or neither. Local is UTC here."""
+"""A point in time as .NET's DateTime: ticks of 100 nanoseconds since the year 1, and whether it is UTC, local or
+neither. Local is UTC here."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime

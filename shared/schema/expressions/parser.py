@@ -24,8 +24,9 @@ _OPERAND: Final = 'a function, [an attribute], "a text" or a number'
 
 def parse(text: str) -> Node:
     """Return the tree of an expression: a call, or one attribute. Raises ExpressionError."""
-    reader = _Reader(tokens_of(text))
-    if reader.token.kind is Kind.END:
+    tokens = tokens_of(text)
+    reader = _Reader(tokens)
+    if len(tokens) == 1:
         raise ExpressionError("the expression is empty", 1, "a function, or [an attribute]")
     node = reader.expression(depth=0)
     if reader.token.kind is Kind.COMPARATOR:

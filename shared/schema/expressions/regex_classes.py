@@ -11,7 +11,45 @@ WORD: Final = r"\p{L}\p{Mn}\p{Nd}\p{Pc}"
 SPACE: Final = r"\p{White_Space}"
 DIGIT: Final = r"\p{Nd}"
 CATEGORIES: Final = frozenset(
-    ["C", "Cc", "Cf", "Cn", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Po", "Ps", "Pf", "Pi", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs"]
+    [
+        "C",
+        "Cc",
+        "Cf",
+        "Cn",
+        "Co",
+        "Cs",
+        "L",
+        "Ll",
+        "Lm",
+        "Lo",
+        "Lt",
+        "Lu",
+        "M",
+        "Mc",
+        "Me",
+        "Mn",
+        "N",
+        "Nd",
+        "Nl",
+        "No",
+        "P",
+        "Pc",
+        "Pd",
+        "Pe",
+        "Po",
+        "Ps",
+        "Pf",
+        "Pi",
+        "S",
+        "Sc",
+        "Sk",
+        "Sm",
+        "So",
+        "Z",
+        "Zl",
+        "Zp",
+        "Zs",
+    ]
 )
 _LAST_UNIT: Final = 0xFFFF
 

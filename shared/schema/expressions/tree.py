@@ -89,16 +89,17 @@ def print_tree(node: Node) -> str:
     """Return the text of a tree; parsing it gives an equal tree."""
     match node:
         case Attribute(name=name):
-            return f"[{name}]"
+            printed = f"[{name}]"
         case Text(text=text):
-            return quoted(text)
+            printed = quoted(text)
         case Number(number=number):
-            return format(number, "f") if isinstance(number, Decimal) else str(number)
+            printed = format(number, "f") if isinstance(number, Decimal) else str(number)
         case Word(name=name):
-            return name
+            printed = name
         case Empty():
-            return ""
+            printed = ""
         case Comparison(comparator=comparator, left=left, right=right):
-            return f"{print_tree(left)} {comparator} {print_tree(right)}"
+            printed = f"{print_tree(left)} {comparator} {print_tree(right)}"
         case Call(function=function, arguments=arguments):
-            return f"{function}({', '.join(print_tree(argument) for argument in arguments)})"
+            printed = f"{function}({', '.join(print_tree(argument) for argument in arguments)})"
+    return printed

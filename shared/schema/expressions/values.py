@@ -43,7 +43,8 @@ class FlowIgnored(Exception):  # noqa: N818 - not an error: how a branch says th
 class EvaluationContext:
     """What an evaluation may depend on beside the object: nothing else, so that a repeat gives the same result.
 
-    ``now`` is what ``Now()`` returns (aware, any zone). ``seed`` names the object and the mapping: ``Guid`` and ``RandomString`` derive their
+    ``now`` is what ``Now()`` returns (aware, any zone). ``seed`` names the object and the mapping: ``Guid`` and
+    ``RandomString`` derive their
     value from it. ``default_domain`` is the tenant's. ``is_used`` answers for ``SelectUniqueValue`` whether the target has a value already;
     without it the first candidate is taken.
     """
@@ -65,7 +66,7 @@ def kind_of(value: Any) -> str:
 
 def is_empty(value: Any) -> bool:
     """Tell whether a value is null, empty text or an empty list."""
-    return value is None or value == "" or value == []
+    return value is None or value in ("", [])
 
 
 def single(value: Any, argument: str) -> Any:

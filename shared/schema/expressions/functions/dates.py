@@ -23,12 +23,28 @@ from shared.schema.expressions.values import EvaluationContext
 _Result = TypeVar("_Result")
 _MONTHS_OF: Final = {"yyyy": 12, "q": 3, "m": 1}
 _TICKS_OF: Final = {
-    "d": TICKS_PER_DAY, "y": TICKS_PER_DAY, "w": TICKS_PER_DAY, "ww": 7 * TICKS_PER_DAY,
-    "h": TICKS_PER_HOUR, "n": TICKS_PER_MINUTE, "s": TICKS_PER_SECOND,
+    "d": TICKS_PER_DAY,
+    "y": TICKS_PER_DAY,
+    "w": TICKS_PER_DAY,
+    "ww": 7 * TICKS_PER_DAY,
+    "h": TICKS_PER_HOUR,
+    "n": TICKS_PER_MINUTE,
+    "s": TICKS_PER_SECOND,
 }
 _INTERVALS: Final = "one of yyyy, q, m, d, y, w, ww, h, n, s"
 _STYLES: Final = frozenset(
-    ["None", "AllowLeadingWhite", "AllowTrailingWhite", "AllowInnerWhite", "AllowWhiteSpaces", "NoCurrentDateDefault", "AdjustToUniversal", "AssumeLocal", "AssumeUniversal", "RoundtripKind"]
+    [
+        "None",
+        "AllowLeadingWhite",
+        "AllowTrailingWhite",
+        "AllowInnerWhite",
+        "AllowWhiteSpaces",
+        "NoCurrentDateDefault",
+        "AdjustToUniversal",
+        "AssumeLocal",
+        "AssumeUniversal",
+        "RoundtripKind",
+    ]
 )
 
 
@@ -222,7 +238,8 @@ FUNCTIONS: Final = (
             Parameter(name="date1", type=Type.DATE_TIME),
             Parameter(name="date2", type=Type.DATE_TIME),
         ),
-        rule="How many intervals lie from date1 to date2. yyyy, q and m count calendar fields, ww weeks that begin on Sunday, the others whole intervals.",
+        rule="How many intervals lie from date1 to date2. yyyy, q and m count calendar fields, ww weeks that begin on "
+        "Sunday, the others whole intervals.",
         examples=(Example(expression='DateDiff("ww", "8/25/2021 5:41:18 PM", "2012-03-16-07:00")', result=-493),),
         build=_date_diff,
     ),

@@ -89,7 +89,8 @@ FUNCTIONS: Final = (
     Function(
         name="SelectUniqueValue",
         parameters=(Parameter(name="rule", type=Type.OBJECT, repeats=True),),
-        rule="The first value that the target does not have yet; when it has all of them the object waits. At least two rules, outermost function only.",
+        rule="The first value that the target does not have yet; when it has all of them the object waits. At least "
+        "two rules, outermost function only.",
         examples=(
             Example(
                 expression='SelectUniqueValue(Join(".", [givenName], [surname]), Join(".", Left([givenName], 1), [surname]))',

@@ -98,7 +98,8 @@ FUNCTIONS: Final = (
             Parameter(name="valueIfTrue", type=Type.OBJECT, takes=Takes.BRANCH),
             Parameter(name="valueIfFalse", type=Type.OBJECT, takes=Takes.BRANCH),
         ),
-        rule="One of two values; only that one is evaluated. Comparisons: = <> > >= < <=; one with a null or empty operand fails. No And, no Or: nest IIF.",
+        rule="One of two values; only that one is evaluated. Comparisons: = <> > >= < <=; one with a null or empty "
+        "operand fails. No And, no Or: nest IIF.",
         examples=(
             Example(
                 expression='IIF([country]="USA", [country], [department])',
@@ -151,7 +152,8 @@ FUNCTIONS: Final = (
             Parameter(name="key", repeats=True),
             Parameter(name="value", type=Type.OBJECT, required=False, repeats=True, takes=Takes.BRANCH),
         ),
-        rule='The value of the first key equal to the source, with its case; the default otherwise. Null source matches the key "". Only one value is evaluated.',
+        rule="The value of the first key equal to the source, with its case; the default otherwise. Null source "
+        'matches the key "". Only one value is evaluated.',
         examples=(
             Example(
                 expression='Switch([state], "Australia/Sydney", "QLD", "Australia/Brisbane")',

@@ -101,7 +101,8 @@ FUNCTIONS: Final = (
             *(_minimum(name) for name in _MINIMA),
             Parameter(name="CharactersToAvoid", required=False),
         ),
-        rule="Random characters with at least so many of each kind, the same at every repeat for the same object and mapping; what is left is filled "
+        rule="Random characters with at least so many of each kind, the same at every repeat for the same object and "
+        "mapping; what is left is filled "
         "from the kinds asked for. At most 256, at least the sum of the minima.",
         examples=(Example(expression="RandomString(6, 3, 0, 0, 3)", result="k190ij"),),
         build=_random_string,

@@ -181,9 +181,12 @@ FUNCTIONS: Final = (
             _optional("replacementAttributeName"),
             _optional("template"),
         ),
-        rule="With oldValue and replacementValue: the source with each oldValue replaced. With oldValue and template: the template with each oldValue "
-        "replaced by the source. With regexPattern and replacementValue: each match replaced, groups as ${name}; with regexGroupName only what the group "
-        "holds. With regexPattern, regexGroupName and replacementAttributeName: the source if it has a value, else the group's part of that attribute.",
+        rule="With oldValue and replacementValue: the source with each oldValue replaced. With oldValue and template: "
+        "the template with each oldValue "
+        "replaced by the source. With regexPattern and replacementValue: each match replaced, groups as ${name}; with "
+        "regexGroupName only what the group "
+        "holds. With regexPattern, regexGroupName and replacementAttributeName: the source if it has a value, else "
+        "the group's part of that attribute.",
         examples=(
             Example(
                 expression='Replace([mail], "@contoso.com", , , "", , )',

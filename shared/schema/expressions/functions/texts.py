@@ -15,8 +15,19 @@ from shared.schema.expressions.values import bounded
 _CULTURE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z")
 _STRIPPED: Final = frozenset("acdegilnorstuyzACDEGILNORSTUYZ")
 _SPECIAL: Final = {
-    "æ": "ae", "Æ": "AE", "ø": "oe", "Ø": "OE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS",
-    "ł": "l", "Ł": "L", "ı": "i", "đ": "d", "Đ": "D",
+    "æ": "ae",
+    "Æ": "AE",
+    "ø": "oe",
+    "Ø": "OE",
+    "œ": "oe",
+    "Œ": "OE",
+    "ß": "ss",
+    "ẞ": "SS",
+    "ł": "l",
+    "Ł": "L",
+    "\u0131": "i",
+    "đ": "d",
+    "Đ": "D",
 }
 
 
@@ -162,7 +173,8 @@ FUNCTIONS: Final = (
             Parameter(name="start", type=Type.INTEGER, required=False),
             Parameter(name="compareType", required=False, takes=Takes.COMPARE_TYPE),
         ),
-        rule="Where value2 first stands in value1 at or after start, counted from 1; 0 when it does not. vbTextCompare ignores case; the default does not.",
+        rule="Where value2 first stands in value1 at or after start, counted from 1; 0 when it does not. "
+        "vbTextCompare ignores case; the default does not.",
         examples=(
             Example(expression='InStr("The quick brown fox", "quick")', result=5),
             Example(expression='InStr("repEated", "e", 3, vbBinaryCompare)', result=7),
@@ -193,7 +205,8 @@ FUNCTIONS: Final = (
     Function(
         name="NormalizeDiacritics",
         parameters=(_SOURCE,),
-        rule="Base letters for a c d e g i l n o r s t u y z with marks; ae for æ, oe for ø and œ, ss for ß, l for ł, i for ı.",
+        rule="Base letters for a c d e g i l n o r s t u y z with marks; ae for æ, oe for ø and œ, ss for ß, l for ł, "
+        "i for the dotless one.",
         examples=(
             Example(expression="NormalizeDiacritics([givenName])", attributes={"givenName": "Zoë"}, result="Zoe"),
         ),
@@ -202,7 +215,8 @@ FUNCTIONS: Final = (
     Function(
         name="PCase",
         parameters=(_SOURCE, Parameter(name="wordSeparators", required=False)),
-        rule="Each word with a capital and the rest small. Words end at the separators given and nowhere else; without any, as .NET's ToTitleCase.",
+        rule="Each word with a capital and the rest small. Words end at the separators given and nowhere else; "
+        "without any, as .NET's ToTitleCase.",
         examples=(
             Example(expression='PCase("PINTO-DE\'SILVA", " \'-")', result="Pinto-De'Silva"),
             Example(expression='PCase("john doe")', result="John Doe"),
@@ -240,7 +254,8 @@ FUNCTIONS: Final = (
             Parameter(name="WordNumber", type=Type.INTEGER),
             Parameter(name="Delimiters"),
         ),
-        rule='The word of that number, counted from 1. Every delimiter character separates, several in a row as one. "" when there is no such word.',
+        rule="The word of that number, counted from 1. Every delimiter character separates, several in a row as one. "
+        '"" when there is no such word.',
         examples=(Example(expression='Word("This,string!has&many separators", 3, ",!&#")', result="has"),),
         build=eager(word),
     ),
