@@ -43,6 +43,11 @@ class Parameter:
     takes: Takes = Takes.VALUES
     key: str = ""
 
+    @property
+    def schema_name(self) -> str:
+        """Return the name that the parameter has in a synchronization schema."""
+        return self.key or self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -165,6 +170,21 @@ class Function:
             for parameter in self.parameters
         ]
         return f"{self.name}({', '.join(names)})"
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what Graph lists of a function (attributeMappingFunctionSchema); any value counts as String there."""
+        return {
+            "name": self.name,
+            "parameters": [
+                {
+                    "name": parameter.schema_name,
+                    "type": (Type.STRING if parameter.type is Type.OBJECT else parameter.type).value,
+                    "required": parameter.required,
+                    "allowMultipleOccurrences": parameter.repeats,
+                }
+                for parameter in self.parameters
+            ],
+        }
 
     def parameter(self, index: int) -> Parameter | None:
         """Return the parameter of the argument at an index, None when the call has too many."""

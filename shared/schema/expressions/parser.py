@@ -24,6 +24,18 @@ _OPERAND: Final = 'a function, [an attribute], "a text" or a number'
 
 def parse(text: str) -> Node:
     """Return the tree of an expression: a call, or one attribute. Raises ExpressionError."""
+    node = parse_operand(text)
+    if not isinstance(node, Call | Attribute):
+        raise ExpressionError(
+            "the expression is neither a function nor an attribute",
+            node.position,
+            "a function, or a mapping of type Constant for a fixed text",
+        )
+    return node
+
+
+def parse_operand(text: str) -> Node:
+    """Return the tree of an expression, or of a literal by itself. Raises ExpressionError."""
     tokens = tokens_of(text)
     reader = _Reader(tokens)
     if len(tokens) == 1:
@@ -36,12 +48,6 @@ def parse(text: str) -> Node:
             f"{reader.token.text!r} follows the expression",
             reader.token.position,
             "the end; an expression is one function call",
-        )
-    if not isinstance(node, Call | Attribute):
-        raise ExpressionError(
-            "the expression is neither a function nor an attribute",
-            node.position,
-            "a function, or a mapping of type Constant for a fixed text",
         )
     return node
 

@@ -148,9 +148,11 @@ FUNCTIONS: Final = (
         name="Switch",
         parameters=(
             Parameter(name="source"),
-            Parameter(name="defaultValue", type=Type.OBJECT, required=False, takes=Takes.BRANCH, key="default"),
-            Parameter(name="key", repeats=True),
-            Parameter(name="value", type=Type.OBJECT, required=False, repeats=True, takes=Takes.BRANCH),
+            Parameter(name="defaultValue", type=Type.OBJECT, required=False, takes=Takes.BRANCH),
+            Parameter(name="key", repeats=True, key="switchValue"),
+            Parameter(
+                name="value", type=Type.OBJECT, required=False, repeats=True, takes=Takes.BRANCH, key="switchValue"
+            ),
         ),
         rule="The value of the first key equal to the source, with its case; the default otherwise. Null source "
         'matches the key "". Only one value is evaluated.',

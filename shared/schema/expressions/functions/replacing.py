@@ -175,11 +175,11 @@ FUNCTIONS: Final = (
         parameters=(
             Parameter(name="source"),
             _optional("oldValue", "Find"),
-            _optional("regexPattern", "regexPattern"),
-            _optional("regexGroupName"),
+            _optional("regexPattern", "RegularExpression"),
+            _optional("regexGroupName", "RegularExpressionGroupName"),
             _optional("replacementValue", "Replacement"),
-            _optional("replacementAttributeName"),
-            _optional("template"),
+            _optional("replacementAttributeName", "ReplacementPropertyName"),
+            _optional("template", "Template"),
         ),
         rule="With oldValue and replacementValue: the source with each oldValue replaced. With oldValue and template: "
         "the template with each oldValue "

@@ -51,7 +51,7 @@ def _part(role: Any, name: str) -> str:
     return part or ""
 
 
-_PARAMETERS: Final = (Parameter(name=_ARGUMENT, type=Type.OBJECT),)
+_PARAMETERS: Final = (Parameter(name=_ARGUMENT, type=Type.OBJECT, key="source"),)
 _HELD: Final = {
     _ARGUMENT: [
         {"id": "00000000-0000-0000-0000-000000000001", "value": "Admin", "displayName": "Administrator"},
