@@ -100,11 +100,12 @@ def _word(node: Word, place: tuple[str, Parameter] | None) -> Evaluator:
     takes = place[1].takes if place else Takes.VALUES
     what = _FLOW_WORDS.get(node.name)
     if (what is None) != (takes is Takes.COMPARE_TYPE) or (what is not None and takes is not Takes.BRANCH):
-        expected = "IgnoreAttributeFlow and IgnoreObjectFlow as a branch of IIF or Switch; vbTextCompare and "
-        "vbBinaryCompare as compareType of InStr"
+        expected = (
+            "IgnoreAttributeFlow and IgnoreObjectFlow as a branch of IIF or Switch; "
+            "vbTextCompare and vbBinaryCompare as compareType of InStr"
+        )
         raise ExpressionError(f"{node.name} cannot stand here", node.position, expected)
     name = node.name
-
     if what is None:
         return lambda _record, _context: name
     ignored = what

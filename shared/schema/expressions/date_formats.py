@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -10,11 +10,9 @@ from shared.schema.expressions.date_parsing import (
     DAYS,
     MONTHS,
     NO_SUCH_TIME,
-    at_midnight,
     fraction_ticks,
     full_year,
     in_utc,
-    month_named,
     zone_ticks,
 )
 from shared.schema.expressions.moments import (
@@ -150,111 +148,105 @@ def _written(moment: Moment, part: _Part) -> str:
     return write(moment, part.length) if write else part.sign
 
 
-@dataclass(slots=True)
-class _Read:
-    """What a text said so far, each field at most once with one value."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """A format for reading: an expression with one group for each field, and what each group says."""
 
-    text: str
-    at: int = 0
-    fields: dict[str, int] = field(default_factory=dict)
-
-    def set(self, name: str, value: int) -> None:
-        if self.fields.setdefault(name, value) != value:
-            raise DateError("says the same thing twice, differently")
-
-    def match(self, expression: str) -> str:
-        found = re.compile(expression, re.IGNORECASE | re.ASCII).match(self.text, self.at)
-        if not found:
-            raise _misfit()
-        self.at = found.end()
-        return found[0]
-
-    def digits(self, length: int, most: int | None = None) -> int:
-        return int(self.match(rf"\d{{{length},{most or length}}}"))
+    expression: "re.Pattern[str]"
+    fields: tuple[Callable[[str], tuple[str, int]], ...]
+    utc: bool
+    half_day: bool
 
 
-def _misfit() -> DateError:
-    return DateError("does not have the form that inputFormat says")
+@lru_cache(maxsize=512)
+def _form_of(pattern: str) -> _Form:
+    """Return how texts of a format are read. Raises DateError when it is none.
+
+    Groups are possessive: .NET takes as many digits as a field may have and never gives one back.
+    """
+    written: list[str] = []
+    fields: list[Callable[[str], tuple[str, int]]] = []
+    parts = parts_of(pattern.strip() or pattern, reading=True)
+    for part in parts:
+        if not part.length:
+            written.append(re.escape(part.sign))
+            continue
+        group, says = _field(part)
+        if part.sign == "F" and written and written[-1] == r"\.":
+            written[-1] = rf"(?:\.{group})?+"
+        else:
+            written.append(group)
+        fields.append(says)
+    return _Form(
+        expression=re.compile("".join(written) + r"\Z", re.IGNORECASE | re.ASCII),
+        fields=tuple(fields),
+        utc=pattern == "U",
+        half_day=any(part.sign == "h" and part.length for part in parts),
+    )
 
 
 def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
     """Return the moment that a text of exactly that format names (``DateTime.ParseExact``). Raises DateError."""
-    read = _Read(text=text.strip())
-    if pattern == "U":
-        read.fields["utc"] = 1
-    parts = parts_of(pattern.strip() or pattern, reading=True)
-    for index, part in enumerate(parts):
-        following = parts[index + 1] if index + 1 < len(parts) else None
-        if part.length:
-            _take(read, part)
-        elif read.text[read.at : read.at + 1] == part.sign:
-            read.at += 1
-        elif not (part.sign == "." and following and following.sign == "F" and following.length):
-            raise _misfit()
-    if read.at != len(read.text):
-        raise _misfit()
-    return _assembled(read.fields, today)
+    form = _form_of(pattern)
+    found = form.expression.match(text.strip())
+    if not found:
+        raise DateError("does not have the form that inputFormat says")
+    said: dict[str, int] = {"utc": 1} if form.utc else {}
+    for says, held in zip(form.fields, found.groups(), strict=True):
+        name, value = says(held or "")
+        if name and said.setdefault(name, value) != value:
+            raise DateError("says the same thing twice, differently")
+        if name == "zone" and held.upper() in {"Z", "GMT"}:
+            said["utc"] = 1
+    return _assembled(said, today, half_day=form.half_day)
 
 
-_CLOCK: Final = {"h": "hour", "H": "hour", "m": "minute", "s": "second"}
+_TWO_DIGITS: Final = {"h": "hour", "H": "hour", "m": "minute", "s": "second", "d": "day", "M": "month"}
 
 
-def _take(read: _Read, part: _Part) -> None:
+def _field(part: _Part) -> tuple[str, Callable[[str], tuple[str, int]]]:
+    """Return the group that reads a specifier, and what its text says: a field and its value."""
     sign, length = part.sign, part.length
-    if sign in _CLOCK:
-        read.set(_CLOCK[sign], read.digits(1, 2) if length == 1 else read.digits(2))
-        if sign == "h":
-            read.fields["half day"] = 1
-    elif sign == "y":
-        year = read.digits(1, 2) if length == 1 else read.digits(length)
-        read.set("year", full_year(year) if length < 3 else year)
-    elif sign == "M" and length > 2:
-        read.set("month", month_named(read.match("|".join(month if length > 3 else month[:3] for month in MONTHS))))
-    elif sign == "M":
-        read.set("month", read.digits(1, 2) if length == 1 else read.digits(2))
-    elif sign == "d" and length > 2:
-        name = read.match("|".join(day if length > 3 else day[:3] for day in DAYS)).lower()
-        read.set("weekday", next(number for number, day in enumerate(DAYS) if day.lower().startswith(name)))
-    elif sign == "d":
-        read.set("day", read.digits(1, 2) if length == 1 else read.digits(2))
-    elif sign in "fF":
-        found = read.match(rf"\d{{{length if sign == 'f' else 0},{length}}}")
-        read.set("fraction", fraction_ticks(found))
-    elif sign == "t":
-        read.set("afternoon", int(read.match("[AP]" if length == 1 else "[AP]M")[0].lower() == "p"))
-    elif sign in "zKZ":
-        _take_zone(read, part)
-    elif sign == "g":
-        read.match(r"A\.D\.|AD")
-    else:
-        read.match(re.escape(sign))
+    if sign in "dM" and length > 2:
+        names = DAYS if sign == "d" else MONTHS
+        name = "weekday" if sign == "d" else "month"
+        short = tuple(one[:3] if length == 3 else one for one in names)
+        values = {one.lower(): number for number, one in enumerate(short, int(sign == "M"))}
+        return f"({'|'.join(short)})", lambda text: (name, values[text.lower()])
+    if sign in _TWO_DIGITS:
+        named = _TWO_DIGITS[sign]
+        return (r"(\d{1,2}+)" if length == 1 else r"(\d\d)"), lambda text: (named, int(text))
+    if sign == "y":
+        digits = r"(\d{1,2}+)" if length == 1 else rf"(\d{{{length}}})"
+        return digits, lambda text: ("year", full_year(int(text)) if length < 3 else int(text))
+    if sign in "fF":
+        return rf"(\d{{{length if sign == 'f' else 0},{length}}}+)", lambda text: ("fraction", fraction_ticks(text))
+    return _mark(part)
 
 
-def _take_zone(read: _Read, part: _Part) -> None:
-    if part.sign == "Z":
-        read.match("Z|GMT")
-        zone = "Z"
-    elif part.sign == "K":
-        zone = read.match(r"(?:Z|[+-]\d{1,2}:?\d{2})?")
-    else:
-        zone = read.match({1: r"[+-]\d{1,2}", 2: r"[+-]\d{2}"}.get(part.length, r"[+-]\d{2}:?\d{2}"))
-    if zone:
-        read.set("zone", zone_ticks(zone))
-        if zone in {"Z", "z"} or zone == "GMT":
-            read.set("utc", 1)
+def _mark(part: _Part) -> tuple[str, Callable[[str], tuple[str, int]]]:
+    sign, length = part.sign, part.length
+    if sign == "t":
+        half = "([AP])" if length == 1 else "([AP]M)"
+        return half, lambda text: ("afternoon", int(text[0].lower() == "p"))
+    if sign in "zKZ":
+        offset = {1: r"[+-]\d{1,2}+", 2: r"[+-]\d{2}"}.get(length, r"[+-]\d{2}:?\d{2}")
+        zone = {"Z": "(Z|GMT)", "K": r"((?:Z|[+-]\d{1,2}+:?\d{2})?)", "z": f"({offset})"}[sign]
+        return zone, lambda text: ("zone" if text else "", zone_ticks(text))
+    return (r"(A\.D\.|AD)" if sign == "g" else f"({re.escape(sign)})"), lambda _text: ("", 0)
 
 
-def _assembled(fields: dict[str, int], today: Moment) -> Moment:
+def _assembled(fields: dict[str, int], today: Moment, *, half_day: bool) -> Moment:
     own = today.date
     year, month, day = (fields.get(name) for name in ("year", "month", "day"))
     if year is None and month is None and day is None:
         year, month, day = own.year, own.month, own.day
-    hour = _hour(fields)
+    hour = _hour(fields, half_day=half_day)
     minute, second = fields.get("minute", 0), fields.get("second", 0)
     if hour > 23 or minute > 59 or second > 59:
         raise DateError(NO_SUCH_TIME)
     time = ((hour * 60 + minute) * 60 + second) * TICKS_PER_SECOND + fields.get("fraction", 0)
-    moment = at_midnight(
+    moment = (
         moment_of(own.year if year is None else year, 1 if month is None else month, 1 if day is None else day)
     ).plus(time)
     if fields.get("weekday", moment.date.weekday()) != moment.date.weekday():
@@ -265,9 +257,9 @@ def _assembled(fields: dict[str, int], today: Moment) -> Moment:
     return Moment(ticks=shifted.ticks, kind=Kind.UTC if "utc" in fields else Kind.LOCAL)
 
 
-def _hour(fields: dict[str, int]) -> int:
+def _hour(fields: dict[str, int], *, half_day: bool) -> int:
     hour, afternoon = fields.get("hour", 0), fields.get("afternoon")
-    if fields.get("half day"):
+    if half_day:
         if hour > 12:
             raise DateError(NO_SUCH_TIME)
         return hour % 12 + 12 * (afternoon or 0)

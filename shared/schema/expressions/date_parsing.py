@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 from shared.schema.expressions.moments import (
-    TICKS_PER_DAY,
     TICKS_PER_HOUR,
     TICKS_PER_MINUTE,
     TICKS_PER_SECOND,
@@ -158,8 +157,3 @@ def zone_ticks(zone: str | None) -> int:
 def in_utc(moment: Moment, ahead: int) -> Moment:
     """Return a moment of a zone so far ahead of UTC, in UTC. Raises DateError outside the years 1 to 9999."""
     return Moment(ticks=moment.plus(-ahead).ticks, kind=Kind.UTC if ahead == 0 else Kind.LOCAL)
-
-
-def at_midnight(moment: Moment) -> Moment:
-    """Return the beginning of a day."""
-    return Moment(ticks=moment.ticks - moment.ticks % TICKS_PER_DAY, kind=moment.kind)

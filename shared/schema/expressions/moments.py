@@ -1,9 +1,10 @@
 """A point in time as .NET's DateTime: ticks of 100 nanoseconds since the year 1, and whether it is UTC, local or
 neither. Local is UTC here."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 TICKS_PER_SECOND: Final = 10_000_000
@@ -48,7 +49,7 @@ class Moment:
         """Return the moment so many ticks later. Raises DateError outside the years 1 to 9999."""
         if not 0 <= self.ticks + ticks <= LAST_TICK:
             raise DateError("the date would lie outside the years 1 to 9999")
-        return replace(self, ticks=self.ticks + ticks)
+        return Moment(ticks=self.ticks + ticks, kind=self.kind)
 
     def plus_months(self, months: int) -> "Moment":
         """Return the same day so many months later, the last one of a shorter month. Raises DateError outside the years 1 to 9999."""
@@ -82,8 +83,9 @@ def moment_of(year: int, month: int, day: int, time: int = 0, kind: Kind = Kind.
     return Moment(ticks=(ordinal - 1) * TICKS_PER_DAY + time, kind=kind)
 
 
+@lru_cache(maxsize=16)
 def moment_from(value: datetime) -> Moment:
-    """Return the moment of an aware datetime, in UTC."""
+    """Return the moment of an aware datetime, in UTC. Kept, because all objects of a batch are decided at one time."""
     since = value.astimezone(UTC) - _FIRST
     return Moment(
         ticks=(since.days * 86_400 + since.seconds) * TICKS_PER_SECOND + since.microseconds * 10, kind=Kind.UTC

@@ -15,6 +15,7 @@ MOST_VALUES: Final = 10_000
 _INTEGER: Final = re.compile(r"\s*[+-]?[0-9]{1,19}\s*\Z")
 _NUMBER: Final = re.compile(r"\s*[+-]?([0-9]{1,19}(\.[0-9]{0,19})?|\.[0-9]{1,19})\s*\Z")
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
+LARGEST_EXPONENT: Final = 28
 
 
 class Ignore(Enum):
@@ -89,16 +90,26 @@ def as_text(value: Any, argument: str) -> str | None:
         return value
     if isinstance(value, bool):
         return "True" if value else "False"
-    if isinstance(value, int):
+    if isinstance(value, int) and SMALLEST <= value <= LARGEST:
         return str(value)
-    if isinstance(value, Decimal | float):
-        return as_digits(value)
-    raise UnusableValue(argument, f"is {kind_of(value)} where text is needed")
+    number = _decimal(value)
+    if number is not None:
+        return as_digits(number)
+    raise UnusableValue(argument, f"is {kind_of(value)} that cannot be written as text")
 
 
-def as_digits(value: Decimal | float) -> str:
+def _decimal(value: Any) -> Decimal | None:
+    """Return a fraction as a Decimal; None when it is none, not finite, or of a size that .NET's Decimal does not have."""
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return None
+    return value if not value or abs(value.adjusted()) <= LARGEST_EXPONENT else None
+
+
+def as_digits(value: Decimal) -> str:
     """Return a number without exponent and without needless zeros."""
-    text = format(value if isinstance(value, Decimal) else Decimal(repr(value)), "f")
+    text = format(value, "f")
     return text.rstrip("0").rstrip(".") or "0" if "." in text else text
 
 
@@ -113,12 +124,11 @@ def as_integer(value: Any, argument: str) -> int | None:
         if not _INTEGER.match(value):
             raise UnusableValue(argument, "is text that is not a whole number")
         value = int(value)
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    if isinstance(value, Decimal):
-        if not value.is_finite() or value != value.to_integral_value():
+    if isinstance(value, float | Decimal):
+        number = _decimal(value)
+        if number is None or number != number.to_integral_value():
             raise UnusableValue(argument, "is not a whole number")
-        value = int(value)
+        value = int(number)
     if not isinstance(value, int):
         raise UnusableValue(argument, f"is {kind_of(value)} where a number is needed")
     if not SMALLEST <= value <= LARGEST:
@@ -130,11 +140,10 @@ def as_number(value: Any) -> int | Decimal | None:
     """Return a number, or the number that a text writes in digits; None for anything else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int):
         return value
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-        return value if value.is_finite() else None
+    if isinstance(value, float | Decimal):
+        return _decimal(value)
     if isinstance(value, str) and _NUMBER.match(value):
         return Decimal(value.strip())
     return None

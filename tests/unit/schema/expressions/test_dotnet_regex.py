@@ -28,19 +28,19 @@ def test_an_explosive_pattern_ends_in_bounded_time(pattern: str) -> None:
     try:
         compile_pattern(pattern).search("a" * 5_000 + "!")
     except PatternTimeoutError as error:
-        assert "simpler" in str(error)  # noqa: PT017 - both outcomes are right, an endless search is not
+        assert "simpler" in str(error)
     assert time.monotonic() - begun < 5
 
 
 def test_a_pattern_that_never_ends_is_said_to() -> None:
     with pytest.raises(PatternTimeoutError):
-        compile_pattern(r"(a|a|a)*b").search("a" * 5_000)
+        compile_pattern(r"(a|aa)+$").search("a" * 5_000 + "!")
 
 
 def test_many_replacements_share_one_time_limit() -> None:
     begun = time.monotonic()
     with pytest.raises(PatternTimeoutError):
-        compile_pattern(r"(?=(a|a|b)*c)|a").replace("a" * 20_000, "")
+        compile_pattern(r"(?=(a|aa)+$)|a").replace("a" * 20_000 + "!", "")
     assert time.monotonic() - begun < 5
 
 

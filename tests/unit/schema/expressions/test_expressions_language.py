@@ -39,7 +39,7 @@ def value(expression: str, **attributes: Any) -> Any:
         ("Append([a])", 1, "Append(source, suffix)"),
         ("Append([a], )", 13, "suffix"),
         ('Append([a], "b", "c")', 1, "takes 2"),
-        ('Switch([a], "d", "k")', 1, "groups of 2"),
+        ('Switch([a], "d", "k", "v", "l")', 1, "groups of 2"),
         ('Switch([a], "d")', 1, "needs 4"),
         ("SelectUniqueValue([a])", 1, "needs 2"),
         ('Append(SelectUniqueValue([a], [b]), "c")', 8, "outermost"),
@@ -78,9 +78,9 @@ def test_at_most_10000_characters() -> None:
 
 def test_at_most_20_regular_expressions() -> None:
     one = 'Replace([a], , "x", , "y", , )'
-    compile_expression(f"Join(\"\", {', '.join([one] * 20)})")
+    compile_expression(f'Join("", {", ".join([one] * 20)})')
     with pytest.raises(ExpressionError, match="20 in one expression"):
-        compile_expression(f"Join(\"\", {', '.join([one] * 21)})")
+        compile_expression(f'Join("", {", ".join([one] * 21)})')
 
 
 def test_an_expression_says_what_it_reads_and_calls() -> None:
@@ -95,7 +95,7 @@ def test_an_expression_says_what_it_reads_and_calls() -> None:
 
 
 def test_a_bare_attribute_is_its_value_whatever_that_is() -> None:
-    assert value("[urn:x:emails[type eq \"work\"].value]", **{'urn:x:emails[type eq "work"].value': ["a"]}) == ["a"]
+    assert value('[urn:x:emails[type eq "work"].value]', **{'urn:x:emails[type eq "work"].value': ["a"]}) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_ignores_the_flow_does_so_from_any_depth(expression: str, result: A
         ("[flag]", True),
         ("[no]", False),
         ("IsNullOrEmpty([no])", True),
-        ("InStr([a], \"x\") > 0", True),
+        ('InStr([a], "x") > 0', True),
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:

@@ -57,7 +57,9 @@ def test_every_example_survives_the_form_of_parameters(function: Any) -> None:
 
 def test_a_constant_is_itself() -> None:
     assert compile_source({"type": "Constant", "name": "x", "expression": '"x"'}).evaluate({}, EXAMPLE_CONTEXT) == "x"
-    assert compile_source({"type": "Constant", "name": "a b", "expression": "a b"}).evaluate({}, EXAMPLE_CONTEXT) == "a b"
+    assert (
+        compile_source({"type": "Constant", "name": "a b", "expression": "a b"}).evaluate({}, EXAMPLE_CONTEXT) == "a b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,10 @@ def test_a_constant_is_itself() -> None:
         ({"type": "Function", "name": "Nonsense"}, "no function"),
         ({"type": "Function", "name": "Append", "parameters": "x"}, "not a list"),
         ({"type": "Function", "name": "Append", "parameters": [1]}, "no key"),
-        ({"type": "Function", "name": "Append", "parameters": [{"key": "x", "value": {"name": "y"}}]}, "no parameter x"),
+        (
+            {"type": "Function", "name": "Append", "parameters": [{"key": "x", "value": {"name": "y"}}]},
+            "no parameter x",
+        ),
         ({"type": "Function", "name": "Append", "parameters": [{"key": "source", "value": 1}]}, "not an object"),
         ({"type": "Function", "name": "Append", "expression": "Append("}, "too early"),
     ],

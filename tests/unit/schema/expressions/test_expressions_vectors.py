@@ -46,9 +46,7 @@ OPERATIONS: dict[str, Callable[..., str]] = {
     "parseExact": lambda text, form: shown(parse_exact(text, form, today())),
     "format": lambda ticks, kind, form: format_date(Moment(ticks=int(ticks), kind=KINDS[int(kind)]), form),
     "dateAdd": lambda interval, number, ticks: str(date_add(Moment(ticks=int(ticks)), interval, int(number)).ticks),
-    "dateDiff": lambda interval, one, two: str(
-        date_diff(interval, Moment(ticks=int(one)), Moment(ticks=int(two)))
-    ),
+    "dateDiff": lambda interval, one, two: str(date_diff(interval, Moment(ticks=int(one)), Moment(ticks=int(two)))),
     "fromFileTime": lambda value: str(Moment(ticks=FILETIME_BEGINS).plus(int(value)).ticks),
     "lower": casing.lower,
     "upper": casing.upper,
