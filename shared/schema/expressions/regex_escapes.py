@@ -14,7 +14,7 @@ from shared.schema.expressions.regex_classes import (
 )
 from shared.schema.expressions.regex_cursor import Cursor, Options
 
-WIDEST: Final = 5 * 0x10000
+WIDEST: Final = 2 * 0x10000
 _SETS: Final = {"w": WORD, "s": SPACE, "d": DIGIT}
 _CODES: Final = {"a": 7, "b": 8, "t": 9, "r": 13, "v": 11, "f": 12, "n": 10, "e": 27}
 _BOUNDED: Final = rf"[{WORD}\u200c\u200d]"

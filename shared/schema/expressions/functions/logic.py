@@ -139,10 +139,10 @@ FUNCTIONS: Final = (
     ),
     Function(
         name="Not",
-        parameters=(Parameter(name="source"),),
+        parameters=(Parameter(name="source", type=Type.BOOLEAN),),
         rule="False for True, True for everything else.",
         examples=(Example(expression="Not([IsSoftDeleted])", attributes={"IsSoftDeleted": True}, result=False),),
-        build=eager(lambda text: text != "True"),
+        build=eager(lambda value: as_text(value, "source") != "True"),
     ),
     Function(
         name="Switch",
