@@ -15,6 +15,7 @@ from shared.schema.expressions.date_parsing import (
     in_utc,
     zone_ticks,
 )
+from shared.schema.expressions.date_styles import DEFAULT, Styles, adjusted, without_blanks
 from shared.schema.expressions.moments import (
     TICKS_PER_HOUR,
     TICKS_PER_MINUTE,
@@ -159,14 +160,16 @@ class _Form:
 
 
 @lru_cache(maxsize=512)
-def _form_of(pattern: str) -> _Form:
+def _form_of(pattern: str, *, inner_blanks: bool) -> _Form:
     """Return how texts of a format are read. Raises DateError when it is none.
 
     Groups are possessive: .NET takes as many digits as a field may have and never gives one back.
     """
     written: list[str] = []
     fields: list[Callable[[str], tuple[str, int]]] = []
-    parts = parts_of(pattern.strip() or pattern, reading=True)
+    parts = parts_of(pattern, reading=True)
+    if inner_blanks:
+        parts = tuple(part for part in parts if part.length or not part.sign.isspace())
     for part in parts:
         if not part.length:
             written.append(re.escape(part.sign))
@@ -185,10 +188,10 @@ def _form_of(pattern: str) -> _Form:
     )
 
 
-def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
+def parse_exact(text: str, pattern: str, today: Moment, styles: Styles = DEFAULT) -> Moment:
     """Return the moment that a text of exactly that format names (``DateTime.ParseExact``). Raises DateError."""
-    form = _form_of(pattern)
-    found = form.expression.match(text.strip())
+    form = _form_of(without_blanks(pattern, styles) or pattern, inner_blanks="AllowInnerWhite" in styles)
+    found = form.expression.match(without_blanks(text, styles))
     if not found:
         raise DateError("does not have the form that inputFormat says")
     said: dict[str, int] = {"utc": 1} if form.utc else {}
@@ -198,7 +201,9 @@ def parse_exact(text: str, pattern: str, today: Moment) -> Moment:
             raise DateError("says the same thing twice, differently")
         if name == "zone" and held.upper() in {"Z", "GMT"}:
             said["utc"] = 1
-    return _assembled(said, today, half_day=form.half_day)
+    if "NoCurrentDateDefault" in styles and not said.keys() & {"year", "month", "day"}:
+        today = Moment(ticks=0)
+    return adjusted(_assembled(said, today, half_day=form.half_day), styles)
 
 
 _TWO_DIGITS: Final = {"h": "hour", "H": "hour", "m": "minute", "s": "second", "d": "day", "M": "month"}

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 from shared.schema.expressions.date_formats import format_date, parse_exact, parts_of
 from shared.schema.expressions.date_parsing import parse_date
+from shared.schema.expressions.date_styles import DEFAULT, NAMES, adjusted, styles_of
 from shared.schema.expressions.errors import UnusableValue
 from shared.schema.expressions.function import Argument, Evaluator, Example, Function, Parameter, Site, Type, eager
 from shared.schema.expressions.moments import (
@@ -32,20 +33,6 @@ _TICKS_OF: Final = {
     "s": TICKS_PER_SECOND,
 }
 _INTERVALS: Final = "one of yyyy, q, m, d, y, w, ww, h, n, s"
-_STYLES: Final = frozenset(
-    [
-        "None",
-        "AllowLeadingWhite",
-        "AllowTrailingWhite",
-        "AllowInnerWhite",
-        "AllowWhiteSpaces",
-        "NoCurrentDateDefault",
-        "AdjustToUniversal",
-        "AssumeLocal",
-        "AssumeUniversal",
-        "RoundtripKind",
-    ]
-)
 
 
 def date_add(moment: Moment, interval: str, number: int) -> Moment:
@@ -179,9 +166,10 @@ def _format_date_time(site: Site) -> Evaluator:
     if not writing.given:
         if not styles.given:
             raise writing.wrong("is left out", "FormatDateTime(source, inputFormat, outputFormat)")
-        reading, writing = styles, reading
-    elif isinstance(styles.literal, str) and (unknown := _unknown_styles(styles.literal)):
-        raise styles.wrong(f"names a style that .NET does not have: {unknown}", ", ".join(sorted(_STYLES)))
+        reading, writing, styled = styles, reading, None
+    else:
+        _check_styles(styles)
+        styled = styles.text()
     for argument, is_input in ((reading, True), (writing, False)):
         _check_format(argument, reading=is_input)
     text, pattern, output = source.text(), reading.text(), writing.text()
@@ -193,15 +181,24 @@ def _format_date_time(site: Site) -> Evaluator:
         form, today = pattern(record, context), moment_from(context.now)
         if len(value) > 200:
             raise UnusableValue("source", "is too long for a date")
-        moment = _said("source", lambda: parse_exact(value, form, today) if form else parse_date(value, today))
+        names = styled(record, context) if styled else None
+        how = _said("dateTimeStyles", lambda: styles_of(names)) if names else DEFAULT
+        moment = _said(
+            "source",
+            lambda: parse_exact(value, form, today, how) if form else adjusted(parse_date(value, today), how),
+        )
         shape = output(record, context) or ""
         return _said("outputFormat", lambda: format_date(moment, shape))
 
     return site.guarded(run)
 
 
-def _unknown_styles(literal: str) -> str:
-    return ", ".join(word for word in (part.strip() for part in literal.split(",")) if word and word not in _STYLES)
+def _check_styles(argument: Argument) -> None:
+    if isinstance(argument.literal, str):
+        try:
+            styles_of(argument.literal)
+        except DateError as error:
+            raise argument.wrong(str(error), ", ".join(sorted(NAMES))) from None
 
 
 def _check_format(argument: Argument, *, reading: bool) -> None:

@@ -10,6 +10,7 @@ import pytest
 from shared.schema.expressions import casing
 from shared.schema.expressions.date_formats import format_date, parse_exact
 from shared.schema.expressions.date_parsing import parse_date
+from shared.schema.expressions.date_styles import styles_of
 from shared.schema.expressions.dotnet_regex import PatternError, compile_pattern
 from shared.schema.expressions.errors import UnusableValue
 from shared.schema.expressions.functions.dates import date_add, date_diff
@@ -44,6 +45,7 @@ def group(pattern: str, text: str, name: str) -> str:
 OPERATIONS: dict[str, Callable[..., str]] = {
     "parse": lambda text: shown(parse_date(text, today())),
     "parseExact": lambda text, form: shown(parse_exact(text, form, today())),
+    "parseStyled": lambda text, form, styles: shown(parse_exact(text, form, today(), styles_of(styles))),
     "format": lambda ticks, kind, form: format_date(Moment(ticks=int(ticks), kind=KINDS[int(kind)]), form),
     "dateAdd": lambda interval, number, ticks: str(date_add(Moment(ticks=int(ticks)), interval, int(number)).ticks),
     "dateDiff": lambda interval, one, two: str(date_diff(interval, Moment(ticks=int(one)), Moment(ticks=int(two)))),

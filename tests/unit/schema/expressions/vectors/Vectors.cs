@@ -60,6 +60,7 @@ static class Vectors
             case "today": return Ticks(DateTime.Today);
             case "parse": return Shown(DateTime.Parse(words[0], Invariant, Styles));
             case "parseExact": return Shown(DateTime.ParseExact(words[0], words[1], Invariant, Styles));
+            case "parseStyled": return Shown(DateTime.ParseExact(words[0], words[1], Invariant, (DateTimeStyles)Enum.Parse(typeof(DateTimeStyles), words[2])));
             case "format": return new DateTime(long.Parse(words[0]), (DateTimeKind)int.Parse(words[1])).ToString(words[2], Invariant);
             case "dateAdd": return Ticks(DateAndTime.DateAdd(words[0], double.Parse(words[1], Invariant), new DateTime(long.Parse(words[2]))));
             case "dateDiff": return DateAndTime.DateDiff(words[0], new DateTime(long.Parse(words[1])), new DateTime(long.Parse(words[2]))).ToString(Invariant);
