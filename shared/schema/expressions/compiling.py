@@ -91,9 +91,11 @@ class Compiler:
             fixed = sum(not one.repeats for one in function.parameters)
             name += f" {(index - fixed) // (len(function.parameters) - fixed) + 1}"
         if parameter.required and isinstance(node, Empty):
-            raise ExpressionError(f"argument {name} of {function.name} is left out", node.position, function.signature)
+            raise ExpressionError(f"{function.name}, argument {name}: is left out", node.position, function.signature)
         closure = self._closure(node, (function.name, parameter))
-        return Argument(name=name, node=node, position=node.position, evaluate=closure, type=parameter.type)
+        return Argument(
+            function=function.name, name=name, node=node, position=node.position, evaluate=closure, type=parameter.type
+        )
 
 
 def _word(node: Word, place: tuple[str, Parameter] | None) -> Evaluator:

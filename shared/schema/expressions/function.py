@@ -62,6 +62,7 @@ class Example:
 class Argument:
     """One argument of a call. ``given`` is false for one that was left out, which evaluates to null."""
 
+    function: str
     name: str
     node: Node
     position: int
@@ -117,7 +118,7 @@ class Argument:
 
     def wrong(self, what: str, expected: str) -> ExpressionError:
         """Return the error of an argument that can be seen to be wrong without any object."""
-        return ExpressionError(f"argument {self.name} {what}", self.position, expected)
+        return ExpressionError(f"{self.function}, argument {self.name}: {what}", self.position, expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

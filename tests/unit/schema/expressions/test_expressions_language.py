@@ -71,6 +71,11 @@ def test_an_error_names_the_position_and_the_remedy(text: str, position: int, wo
     assert words in str(caught.value)
 
 
+def test_an_error_in_a_literal_names_function_and_argument() -> None:
+    with pytest.raises(ExpressionError, match=r"position 22: Left, argument NumChars: .*expected: a whole number"):
+        compile_expression('Append("x", Left([a], "x"))')
+
+
 def test_at_most_10000_characters() -> None:
     with pytest.raises(ExpressionError, match="10000 are allowed"):
         compile_expression(f'Append([a], "{"x" * 10_000}")')
