@@ -72,7 +72,7 @@ def test_an_error_names_the_position_and_the_remedy(text: str, position: int, wo
 
 
 def test_an_error_in_a_literal_names_function_and_argument() -> None:
-    with pytest.raises(ExpressionError, match=r"position 22: Left, argument NumChars: .*expected: a whole number"):
+    with pytest.raises(ExpressionError, match=r"position 23: Left, argument NumChars: .*expected: a whole number"):
         compile_expression('Append("x", Left([a], "x"))')
 
 
