@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.scim_writer.requests import Kind
+from services.scim_writer.requests import Endpoint, Kind
 from services.scim_writer.resources import read
 from shared.contracts.changes import MatchingValue
 from shared.contracts.failure_codes import Code
@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def gone(self) -> bool:
-        """Return whether the target says that there is no such account."""
+        """Return whether the target says that there is no such account or group."""
         return self.status == 404
 
     @property
@@ -86,11 +86,11 @@ class Verdict:
 
     @property
     def conflicts(self) -> bool:
-        """Return whether another account holds a unique value of this one."""
+        """Return whether another account or group holds a unique value of this one."""
         return self.status == 409 or (self.scim_type == "uniqueness" and self.outcome is Result.FAILED)
 
 
-def judge(kind: Kind, reply: Reply, now: datetime) -> Verdict:
+def judge(kind: Kind, reply: Reply, now: datetime, endpoint: Endpoint = Endpoint.USERS) -> Verdict:
     """Return what ``reply`` to a request of this kind means; ``now`` (UTC) is what dates in Retry-After count from."""
     if reply.status is None:
         return Verdict(
@@ -104,10 +104,10 @@ def judge(kind: Kind, reply: Reply, now: datetime) -> Verdict:
     content, is_json = _parse(reply.body)
     status, scim_type, service_code = _error_in(content, reply.status)
     if 200 <= status < 300:
-        return _judge_success(kind, reply, status, content, is_json=is_json)
+        return _judge_success(kind, endpoint, reply, status, content, is_json=is_json)
     named = scim_type or (f"LinkedIn code {service_code}" if service_code is not None else "")
-    message = f"The target answered {status}{f' ({named})' if named else ''} to {_SPOKEN[kind]}."
-    meaning = _meaning(kind, status)
+    message = f"The target answered {status}{f' ({named})' if named else ''} to {_SPOKEN[kind]} {endpoint.noun}."
+    meaning = _meaning(kind, status, endpoint)
     return Verdict(
         outcome=meaning.outcome,
         code=meaning.code,
@@ -123,15 +123,17 @@ def judge(kind: Kind, reply: Reply, now: datetime) -> Verdict:
 
 
 _SPOKEN: Final = {
-    Kind.LOOK: "the search for the account",
-    Kind.READ: "the reading of the account",
-    Kind.CREATE: "the creation of the account",
-    Kind.PATCH: "the update of the account",
-    Kind.DELETE: "the removal of the account",
+    Kind.LOOK: "the search for the",
+    Kind.READ: "the reading of the",
+    Kind.CREATE: "the creation of the",
+    Kind.PATCH: "the update of the",
+    Kind.DELETE: "the removal of the",
 }
 
 
-def _judge_success(kind: Kind, reply: Reply, status: int, content: Any, *, is_json: bool) -> Verdict:
+def _judge_success(
+    kind: Kind, endpoint: Endpoint, reply: Reply, status: int, content: Any, *, is_json: bool
+) -> Verdict:
     usable = isinstance(content, dict) if kind is not Kind.DELETE else True
     if kind is Kind.PATCH and not reply.body:
         usable = True
@@ -145,7 +147,7 @@ def _judge_success(kind: Kind, reply: Reply, status: int, content: Any, *, is_js
     return Verdict(
         outcome=Result.RETRY_LATER,
         code=Code.SERVICE_INCOMPATIBLE,
-        message=f"The target answered {status} to {_SPOKEN[kind]} with a body {shape}. Check the Tenant URL.",
+        message=f"The target answered {status} to {_SPOKEN[kind]} {endpoint.noun} with a body {shape}. Check the Tenant URL.",
         status=status,
         broken=True,
         maybe_done=kind.writes,
@@ -181,16 +183,26 @@ _READS: Final = {
     405: _Meaning(Code.NOT_IMPLEMENTED, _RETRY, broken=True),
     501: _Meaning(Code.NOT_IMPLEMENTED, _RETRY, broken=True),
 }
+# A target without groups has users all the same: only this group fails.
+_GROUPS: Final = {
+    403: _Meaning(Code.INSUFFICIENT_RIGHTS, _FAILED),
+    405: _Meaning(Code.NOT_IMPLEMENTED, _FAILED),
+    501: _Meaning(Code.NOT_IMPLEMENTED, _FAILED),
+}
+_NO_GROUPS: Final = _Meaning(Code.NOT_IMPLEMENTED, _FAILED)
 _NO_ACCOUNT: Final = _Meaning(Code.INVALID_ANCHOR, _FAILED)
 _NO_ENDPOINT: Final = _Meaning(Code.NOT_IMPLEMENTED, _RETRY, broken=True)
 _REFUSED: Final = _Meaning(Code.SERVICE_INCOMPATIBLE, _FAILED)
 _TARGET_FAILED: Final = _Meaning(Code.INTERNAL_SERVER_ERROR, _RETRY, broken=True)
 
 
-def _meaning(kind: Kind, status: int) -> _Meaning:
-    known = _EVERYWHERE.get(status) or (_WRITES if kind.writes else _READS).get(status)
+def _meaning(kind: Kind, status: int, endpoint: Endpoint) -> _Meaning:
+    groups = endpoint is Endpoint.GROUPS
+    known = _EVERYWHERE.get(status) or (_GROUPS if groups else _WRITES if kind.writes else _READS).get(status)
     if known is not None:
         return known
+    if status == 404 and groups:
+        return _NO_GROUPS if kind in (Kind.LOOK, Kind.CREATE) else _NO_ACCOUNT
     if status == 404:
         # On the endpoint, and not on one account, it means a wrong Tenant URL; so does a redirect.
         return _NO_ENDPOINT if kind in (Kind.LOOK, Kind.CREATE) else _NO_ACCOUNT

@@ -9,7 +9,9 @@ from typing import Any
 
 from services.scim_writer import requests, resources
 from services.scim_writer.answers import Verdict
-from services.scim_writer.requests import ScimRequest
+from services.scim_writer.creation import adopt, changed_values, create, later, level, nothing, post
+from services.scim_writer.group_plans import plan_group
+from services.scim_writer.requests import Endpoint, ScimRequest
 from services.scim_writer.trail import (
     ACTIVE,
     EXPORT,
@@ -20,7 +22,6 @@ from services.scim_writer.trail import (
     Trail,
     Work,
     look,
-    wanted_values,
     with_values,
 )
 from shared.contracts.changes import ModifiedAttribute, Operation
@@ -29,11 +30,13 @@ from shared.contracts.outcomes import Result, StepStatus
 
 
 def plan(work: Work, profile: Profile) -> Plan:
-    """Return the plan of a command. A delete becomes a disable where the target cannot delete."""
+    """Return the plan of a command. A delete of an account becomes a disable where the target cannot delete."""
     trail = Trail(work, profile)
+    if trail.endpoint is Endpoint.GROUPS:
+        return plan_group(trail)
     match work.command.operation:
         case Operation.CREATE:
-            return _create(trail)
+            return create(trail)
         case Operation.UPDATE:
             return _update(trail)
         case Operation.DELETE if profile.can_delete:
@@ -41,80 +44,13 @@ def plan(work: Work, profile: Profile) -> Plan:
         case Operation.DISABLE | Operation.DELETE:
             return _remove(trail, disable=True)
         case Operation.ADD_MEMBERS | Operation.REMOVE_MEMBERS | Operation.NONE:
-            return _nothing(trail)
-
-
-def _nothing(trail: Trail) -> Plan:
-    yield from ()
-    return trail.done("Nothing was to be written.")
-
-
-def _create(trail: Trail) -> Plan:
-    found = yield from look(trail)
-    if found.problem is not None:
-        return trail.end(found.problem)
-    if found.account is not None:
-        return (yield from _adopt(trail, found.account))
-    return (yield from _post(trail))
-
-
-def _post(trail: Trail) -> Plan:
-    verdict = yield requests.create(trail.command.resource)
-    if verdict.outcome is Result.DONE:
-        trail.note(EXPORT, StepStatus.SUCCESS, "The account was created.", verdict)
-        return trail.written_whole(
-            verdict.content["id"], Result.DONE, "The account was created.", modified=trail.command.modified
-        )
-    trail.note(EXPORT, StepStatus.FAILURE, verdict.message, verdict)
-    if not verdict.conflicts:
-        if verdict.outcome is Result.FAILED:
-            trail.ambiguous = False  # looked for, not there, and now refused for good: nothing of ours is there
-        return trail.end(verdict)
-    found = yield from look(trail)
-    if found.problem is not None:
-        return trail.end(found.problem)
-    if found.account is not None:
-        return (yield from _adopt(trail, found.account))
-    if trail.ambiguous:
-        # Most likely our own account, which the target's search does not show yet.
-        message = "The target says that the account exists, but does not find it yet."
-        return trail.end(
-            Verdict(outcome=Result.RETRY_LATER, code=Code.CONFLICT, message=message, status=verdict.status)
-        )
-    return trail.end(verdict)
-
-
-def _adopt(trail: Trail, account: dict[str, Any]) -> Plan:
-    """Link the account that was found, and write only what differs."""
-    target_id: str = account["id"]
-    ours = trail.ambiguous or target_id in (trail.work.target_id, trail.command.target_id)
-    result = Result.DONE if ours else Result.ADOPTED
-    reason = "The account that we had created was found." if ours else "An existing account was adopted."
-    return (yield from _level(trail, account, result, reason))
-
-
-def _level(trail: Trail, account: dict[str, Any], result: Result, reason: str) -> Plan:
-    target_id: str = account["id"]
-    changes = resources.differences(wanted_values(trail), account)
-    if not changes:
-        trail.note(EXPORT, StepStatus.SKIPPED, "The account already has every wanted value.")
-        return trail.written_whole(target_id, result, reason)
-    operations = resources.operations(changes, trail.profile.dialect, account)
-    verdict = yield requests.patch(target_id, operations)
-    if verdict.outcome is not Result.DONE:
-        trail.note(EXPORT, StepStatus.FAILURE, verdict.message, verdict)
-        return trail.end(_later(verdict) if verdict.gone else verdict)
-    trail.note(EXPORT, StepStatus.SUCCESS, f"Attributes written: {', '.join(changes)}.", verdict)
-    modified = tuple(
-        ModifiedAttribute(path=path, old=resources.read(account, path), new=value) for path, value in changes.items()
-    )
-    return trail.written_whole(target_id, result, reason, modified=modified)
+            return nothing(trail)
 
 
 def _update(trail: Trail) -> Plan:
     if trail.target_id is None:
         return (yield from _find_and_level(trail))
-    changes = _changes(trail)
+    changes = changed_values(trail)
     if not changes:  # asked for all the same (an operator's retry): then see what is there
         return (yield from _read_and_level(trail, trail.target_id))
     verdict = yield requests.patch(trail.target_id, resources.operations(changes, trail.profile.dialect))
@@ -131,16 +67,6 @@ def _update(trail: Trail) -> Plan:
     return trail.end(verdict)
 
 
-def _changes(trail: Trail) -> dict[str, Any]:
-    """Return what to write: what the command says is modified, and whatever we wrote otherwise since that was worked out."""
-    resource = trail.command.resource
-    changes = {item.path: item.new for item in trail.command.modified}
-    for path, mark in trail.work.written.items():
-        if path not in changes and mark != resources.fingerprint(resource.get(path)):
-            changes[path] = resource.get(path)
-    return {**changes, **resource} if trail.ambiguous else changes
-
-
 def _read_and_level(trail: Trail, target_id: str) -> Plan:
     """Read the account, and write exactly what differs."""
     verdict = yield requests.read(target_id)
@@ -151,7 +77,7 @@ def _read_and_level(trail: Trail, target_id: str) -> Plan:
         return trail.end(verdict)
     account = {**verdict.content, "id": target_id}
     trail.note(MATCHING, StepStatus.SUCCESS, "The account was read.", verdict)
-    return (yield from _level(trail, account, Result.DONE, "The account was updated."))
+    return (yield from level(trail, account, Result.DONE, "The account was updated."))
 
 
 def _find_and_level(trail: Trail) -> Plan:
@@ -159,14 +85,14 @@ def _find_and_level(trail: Trail) -> Plan:
     if found.problem is not None:
         return trail.end(found.problem)
     if found.account is not None:
-        return (yield from _adopt(trail, found.account))
+        return (yield from adopt(trail, found.account))
     return (yield from _create_anew(trail))
 
 
 def _create_anew(trail: Trail) -> Plan:
     if trail.command.resource.get(ACTIVE) is False:
         return _nothing_left(trail, "The account does not exist and is to be inactive: nothing was to be written.")
-    return (yield from _post(trail))
+    return (yield from post(trail))
 
 
 def _nothing_left(trail: Trail, reason: str) -> Finish:
@@ -184,16 +110,9 @@ def _relink(trail: Trail, gone: Verdict) -> Plan:
     if found.account is None:
         return (yield from _create_anew(trail))
     if found.account["id"] == lost:
-        return trail.end(_later(gone))
+        return trail.end(later(trail, gone))
     return (
-        yield from _level(trail, found.account, Result.DONE, "The account was found under another id and linked anew.")
-    )
-
-
-def _later(gone: Verdict) -> Verdict:
-    message = "The target finds the account, but says that it does not exist."
-    return Verdict(
-        outcome=Result.RETRY_LATER, code=Code.INVALID_ANCHOR, message=message, status=gone.status, broken=True
+        yield from level(trail, found.account, Result.DONE, "The account was found under another id and linked anew.")
     )
 
 
@@ -233,7 +152,7 @@ def _remove(trail: Trail, *, disable: bool) -> Plan:
             EXPORT, StepStatus.WARNING, f"{Code.INVALID_ANCHOR}: the linked account is gone at the target.", verdict
         )
         target_id = None
-    return trail.end(_later(Verdict(outcome=Result.FAILED, status=404)))
+    return trail.end(later(trail, Verdict(outcome=Result.FAILED, status=404)))
 
 
 def _removal(trail: Trail, target_id: str, *, disable: bool) -> ScimRequest:

@@ -54,6 +54,7 @@ def outcome_of(command: Command, finish: Finish, *, duration_ms: int, at: dateti
         modified=finish.modified,
         resource=finish.resource,
         target_id=finish.target_id,
+        refused_members=finish.refused_members,
         failure=finish.failure,
         attempt=command.attempt,
         license=command.license,

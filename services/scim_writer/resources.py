@@ -16,6 +16,9 @@ import orjson
 from services.scim_writer.dialects.dialect import Dialect
 
 CORE_USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+CORE_GROUP: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
+MANAGER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+"""A reference: flat, its value is the id of another account at the target; nested, an object with that id as ``value``."""
 
 _PATH: Final = re.compile(
     r'(?:(?P<schema>urn:[^\[\]"]*):)?(?P<attribute>[A-Za-z$][\w$-]*)'
@@ -52,7 +55,7 @@ def parse_path(path: str) -> Path:
         raise ValueError("a mapped attribute path cannot be understood; correct the mapping")
     schema = match["schema"]
     return Path(
-        schema=None if schema == CORE_USER else schema,
+        schema=None if schema in (CORE_USER, CORE_GROUP) else schema,
         attribute=match["attribute"],
         key=match["key"],
         selected=match["selected"],
@@ -60,12 +63,14 @@ def parse_path(path: str) -> Path:
     )
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: Mapping[str, Any], core: str = CORE_USER) -> dict[str, Any]:
     """Return the resource as SCIM sends it, with the ``schemas`` that it uses. Attributes without a value are left out.
+
+    ``core`` is the schema of the resource type.
 
     Raises ``ValueError`` when two paths contradict each other (``name`` beside ``name.givenName``).
     """
-    schemas = [CORE_USER]
+    schemas = [core]
     resource: dict[str, Any] = {"schemas": schemas}
     for text, value in flat.items():
         if value is None:
@@ -83,7 +88,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         elif path.attribute in holder:
             raise ValueError("two mapped attribute paths contradict each other; correct the mapping")
         else:
-            holder[path.attribute] = value
+            holder[path.attribute] = referring(text, value)
     return resource
 
 
@@ -116,7 +121,19 @@ def read(resource: Mapping[str, Any], text: str) -> Any:
     value = _member(holder, path.attribute)
     if path.key is not None:
         value = _element(value, path)
+    if is_reference(text) and isinstance(value, dict):
+        return _member(value, "value")
     return value if path.sub is None else _member(value, path.sub)
+
+
+def is_reference(text: str) -> bool:
+    """Return whether a path holds the id of another resource (RFC 7643, section 4.3)."""
+    return text.casefold() == MANAGER.casefold()
+
+
+def referring(text: str, value: Any) -> Any:
+    """Return the value of a path as SCIM sends it: a reference is an object with the id as its ``value``."""
+    return {"value": value} if is_reference(text) and isinstance(value, str) else value
 
 
 def _member(holder: Any, name: str) -> Any:
@@ -161,6 +178,7 @@ def operations(
     it would be refused with noTarget (section 3.5.2.3).
     """
     added: dict[str, dict[str, Any]] = {}
+    merged: dict[str, Any] = {}
     found: list[dict[str, Any]] = []
     for text, value in changes.items():
         path = parse_path(text)
@@ -173,9 +191,11 @@ def operations(
                 added[path.element] = {path.key: path.selected}
                 found.append(dialect.operation("add", path.plural, [added[path.element]]))
             added[path.element][path.sub or "value"] = value
+        elif dialect.merges_replaces and path.key is None and not is_reference(text):
+            merged[text] = value
         else:
-            found.append(dialect.operation("replace", text, value))
-    return found
+            found.append(dialect.operation("replace", text, referring(text, value)))
+    return [*([dialect.merged(merged)] if merged else []), *found]
 
 
 def fingerprint(value: Any) -> str:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import Failure
 
 
@@ -59,6 +60,27 @@ ADVICE: Final[dict[Code, str]] = {
 }
 
 
-def failure(code: Code, message: str, *, http_status: int | None = None) -> Failure:
-    """Return a failure with the advice that belongs to its code; ``message`` holds no value of any attribute."""
-    return Failure(code=code, message=message, advice=ADVICE[code], http_status=http_status)
+GROUP_ADVICE: Final[dict[Code, str]] = {
+    Code.CONFLICT: "Another group at the target already has this name. Rename or remove it there, or rename the group in the directory; it "
+    "is tried again by itself.",
+    Code.DUPLICATE_TARGET_ENTRIES: "More than one group at the target has this name. Rename or remove the double ones at the target.",
+    Code.INVALID_ANCHOR: "The linked group is gone at the target. It is matched or created anew, with its members, at the next attempt.",
+    Code.NOT_IMPLEMENTED: "The target takes no groups, or not this operation on them. Take the group mapping out of the job, or ask "
+    "the target's support; users are not concerned.",
+    Code.SERVICE_INCOMPATIBLE: "The target refused the group or members of it. Look whether the accounts of its members still exist at the "
+    "target; it is tried again by itself.",
+    Code.UNPROCESSABLE_ENTITY: "The target could not process the group or members of it. Look whether the accounts of its members still "
+    "exist at the target.",
+}
+"""What to do instead when it was a group that failed."""
+
+
+def failure(
+    code: Code, message: str, *, http_status: int | None = None, about: ObjectType = ObjectType.USER
+) -> Failure:
+    """Return a failure with the advice that belongs to its code; ``message`` holds no value of any attribute.
+
+    ``about`` is the kind of object that failed: some advice differs for groups.
+    """
+    advice = (GROUP_ADVICE.get(code) if about is ObjectType.GROUP else None) or ADVICE[code]
+    return Failure(code=code, message=message, advice=advice, http_status=http_status)

@@ -66,7 +66,12 @@ class Failure(Part):
 
 
 class ProvisioningOutcome(Message):
-    """What became of one change. ``resource`` is what the target now holds as far as it was confirmed, by SCIM attribute path."""
+    """What became of one change. ``resource`` is what the target now holds as far as it was confirmed, by SCIM attribute path.
+
+    ``refused_members``: members of this change that the target does not take, each tried by itself or left out when too many were refused.
+    Every other member of a change that is ``done`` is written, so one member that is wrong never holds up the rest. Only when
+    the target took none of them is the change ``failed``.
+    """
 
     topic: ClassVar[str] = "provisioning.outcomes.v1"
     type: ClassVar[str] = "seatkeeper.provisioning.outcome.v1"
@@ -80,6 +85,7 @@ class ProvisioningOutcome(Message):
     modified: tuple[ModifiedAttribute, ...] = ()
     resource: dict[str, Any] | None = None
     target_id: str | None = None
+    refused_members: tuple[str, ...] = ()
     failure: Failure | None = None
     attempt: int = 1
     retry_at: datetime | None = None

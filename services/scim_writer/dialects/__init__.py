@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.scim_writer.dialects.dialect import Dialect
-from services.scim_writer.dialects.entra import ENTRA
+from services.scim_writer.dialects.entra import ENTRA, ENTRA_062020
 from services.scim_writer.dialects.rfc7644 import RFC7644
 
 BY_TEMPLATE: Final[dict[str, Dialect]] = {}
@@ -15,4 +15,4 @@ def dialect_of(template: str) -> Dialect:
     return BY_TEMPLATE.get(template, RFC7644)
 
 
-__all__ = ["ENTRA", "RFC7644", "Dialect", "dialect_of"]
+__all__ = ["ENTRA", "ENTRA_062020", "RFC7644", "Dialect", "dialect_of"]

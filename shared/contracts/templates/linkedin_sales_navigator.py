@@ -24,7 +24,7 @@ LINKEDIN_SALES_NAVIGATOR: Final = Template(
         AttributeMapping(target=f"{ENTERPRISE_USER}:department", source="department"),
         AttributeMapping(target="active", kind=MappingKind.ACTIVE),
     ),
-    capabilities=Capabilities(delete=False, list_users=False, filter_attributes=("externalId",)),
+    capabilities=Capabilities(delete=False, list_users=False, filter_attributes=("externalId",), groups=True),
     exclude_default_access=True,
     secret_token_lifetime_days=730,
 )

@@ -31,12 +31,17 @@ class AttributeMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What the target can do. A target without ``delete`` gets a disable instead."""
+    """What the target can do. A target without ``delete`` gets a disable instead; one without ``groups`` gets no group at all.
+
+    ``filter_attributes`` and ``group_filter_attributes`` are what users and groups can be searched by.
+    """
 
     delete: bool
     list_users: bool
     filter_attributes: tuple[str, ...]
     patch: bool = True
+    groups: bool = False
+    group_filter_attributes: tuple[str, ...] = ("displayName",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
