@@ -1,0 +1,43 @@
+"""What is wrong with a schema, by name and place: nothing that cannot be done is ever dropped in silence."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """An error refuses the schema; a warning says what is probably not meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, where, and what would mend it.
+
+    ``path`` is the place in the JSON document (``synchronizationRules.0.objectMappings.1.scope``); ``position`` the offset of a
+    character within the expression or the pattern that stands there. ``message`` names attributes, functions and operators as the
+    document writes them, and never a value of a person.
+    """
+
+    path: str
+    code: str
+    message: str
+    remedy: str
+    position: int | None = None
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        where = "" if self.position is None else f" at character {self.position + 1}"
+        return f"{self.message}{where}; {self.remedy}"
+
+
+class SchemaRefusedError(ValueError):
+    """The schema cannot be used; ``findings`` says everything that is wrong with it, warnings included."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
+        first = f": {errors[0].path}: {errors[0]}" if errors else ""
+        super().__init__(f"the synchronization schema has {len(errors)} errors{first}")
