@@ -2,6 +2,7 @@
 
 from services.diff.handlers import Handlers
 from services.diff.retries import retry_timer
+from services.diff.rules_pass import rules_pass
 from services.diff.settings import DiffSettings
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome
@@ -20,5 +21,5 @@ def build(settings: DiffSettings) -> Service:
             Subscription(message=LicenseFact, handler=handlers.licenses),
             Subscription(message=ProvisioningOutcome, handler=handlers.outcomes),
         ),
-        background=(retry_timer(handlers),),
+        background=(retry_timer(handlers), rules_pass(handlers)),
     )

@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.diff.backoff import Backoff
-from services.diff.emissions import Emission, Fact, change_of, publish, skipped
+from services.diff.emissions import Emission, Fact, change_of, publish, refused, skipped
 from services.diff.person import Person, Sent
 from services.diff.rules import Rules
-from services.diff.wanted import Kind, Wanted, decide
+from services.diff.decision_table import decide
+from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Operation
+from shared.contracts.failure_codes import Code
+from shared.contracts.ids import message_key
 from shared.contracts.outcomes import LicenseFact, LicenseState
 from shared.contracts.public import EventName, UserStatus
 
@@ -29,12 +33,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it."""
+    """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it.
+
+    ``taken``: another user of the job has a matching value, or the account, of this one.
+    """
 
     rules: Rules
     backoff: Backoff
     at: datetime
     txn: str
+    taken: bool = False
 
 
 def unchanged(person: Person, reason: str) -> Decision:
@@ -44,20 +52,33 @@ def unchanged(person: Person, reason: str) -> Decision:
 
 def assignment_arrived(person: Person | None, assignment: DirectoryAssignment, occasion: Occasion) -> Decision:
     """Decide on a new state of the directory. A change of the source is tried at once, whatever waits for its next attempt."""
-    if person is None:
-        current = Person(job_id=assignment.job_id, object_id=assignment.object_id, assignment=assignment)
-    elif assignment.sequence <= person.assignment.sequence:
+    if person is not None and assignment.sequence <= person.assignment.sequence:
         return unchanged(person, "An assignment at least as new is known")
-    else:
-        current = replace(person, assignment=assignment)
-    return settle(person, current, decide(current, occasion.rules), occasion, afresh=True)
+    current = with_assignment(person, assignment)
+    return settle(person, current, decide(current, occasion.rules, taken=occasion.taken), occasion, afresh=True)
+
+
+def with_assignment(person: Person | None, assignment: DirectoryAssignment) -> Person:
+    """Return the person as the directory says it now."""
+    if person is None:
+        return Person(job_id=assignment.job_id, object_id=assignment.object_id, assignment=assignment)
+    return replace(person, assignment=assignment)
 
 
 def retry_due(person: Person, occasion: Occasion) -> Decision:
     """Decide anew, with the newest assignment, when the time of the next attempt has come."""
     if person.next_attempt_at is None or person.in_flight or person.next_attempt_at > occasion.at:
         return unchanged(person, "No attempt is due")
-    return settle(person, person, decide(person, occasion.rules), occasion)
+    return settle(person, person, decide(person, occasion.rules, taken=occasion.taken), occasion)
+
+
+def rules_changed(person: Person, occasion: Occasion) -> Decision:
+    """Decide anew by other rules than those of the last decision. When they come to the same, nothing changes, not even what is stored."""
+    wanted = decide(person, occasion.rules, taken=occasion.taken)
+    if wanted.kind is Kind.NOTHING and person.next_attempt_at is None and wanted.in_scope is person.entered:
+        return unchanged(person, wanted.reason)
+    decision = settle(person, person, wanted, occasion, afresh=True)
+    return unchanged(person, wanted.reason) if decision.person == person else decision
 
 
 def license_arrived(person: Person, fact: LicenseFact, occasion: Occasion) -> Decision:
@@ -91,6 +112,8 @@ def settle(
     """Carry out what is wanted: send a change, explain a skip, or note that all is well. ``afresh`` forgets earlier failures."""
     if wanted.in_scope and not current.entered:
         facts = (*facts, Fact(event=EventName.FEED_ADD))
+    if wanted.failure is not None:
+        return _refuse(before, current, wanted, wanted.failure, occasion, facts=facts)
     if wanted.writes:
         return _send(before, current, wanted, occasion, facts=facts, afresh=afresh)
     if current.in_flight:
@@ -110,7 +133,7 @@ def _send(
     afresh: bool,
 ) -> Decision:
     written = wanted.resource if wanted.kind is Kind.CREATE else [item.path for item in wanted.modified]
-    touched = frozenset(written)
+    touched = frozenset(wanted.resource if wanted.kind is Kind.DELETE else written)
     if current.in_flight and current.sent:
         touched |= current.sent.touched
     attempts = 0 if afresh else current.attempts
@@ -132,7 +155,7 @@ def _send(
         next_attempt_at=None,
     )
     reason = f"{wanted.reason} (attempt {attempts + 1})" if attempts else wanted.reason
-    change = change_of(after, wanted, active=wanted.kind is not Kind.DISABLE, reason=reason, at=occasion.at)
+    change = change_of(after, wanted, occasion.rules, reason=reason, at=occasion.at)
     return finish(before, after, occasion, kind=wanted.kind, reason=reason, emissions=[change], facts=facts)
 
 
@@ -142,6 +165,8 @@ def _rest(
     """Note that nothing is under way and nothing is to be written."""
     if current.entered and not wanted.in_scope and not any(fact.event in _LEAVINGS for fact in facts):
         facts = (*facts, Fact(event=EventName.FEED_REMOVE, code=wanted.code))
+    if wanted.forgets:
+        current = replace(current, account=None)
     after = replace(
         current,
         entered=wanted.in_scope,
@@ -159,11 +184,36 @@ def _rest(
     return finish(before, after, occasion, kind=wanted.kind, reason=wanted.reason, emissions=emissions, facts=facts)
 
 
-_LEAVINGS = frozenset({EventName.FEED_REMOVE, EventName.DEACTIVATE, EventName.WITHDRAWN})
+def _refuse(
+    before: Person | None, current: Person, wanted: Wanted, code: Code, occasion: Occasion, *, facts: Sequence[Fact]
+) -> Decision:
+    """Note a failure that needs no word with the target, and try again later; it is told when it begins."""
+    attempts = current.attempts + 1
+    wait = occasion.backoff.delay(message_key(current.job_id, current.object_id), attempts, soon=False)
+    after = replace(
+        current,
+        entered=True,
+        status=UserStatus.FAILED,
+        reason_code=code,
+        reasons=(wanted.reason,),
+        attempts=attempts,
+        next_attempt_at=occasion.at + wait,
+    )
+    emissions = []
+    if before is None or (before.status, before.reason_code) != (after.status, after.reason_code):
+        emissions.append(refused(after, wanted, code, occasion.at))
+        facts = (*facts, Fact(event=EventName.FAILED, code=code))
+    return finish(before, after, occasion, kind=wanted.kind, reason=wanted.reason, emissions=emissions, facts=facts)
+
+
+_LEAVINGS = frozenset({EventName.FEED_REMOVE, EventName.DEACTIVATE, EventName.DELETE, EventName.WITHDRAWN})
+
+
+_LICENSED = frozenset({Operation.CREATE, Operation.UPDATE})
 
 
 def _status_of_sent(sent: Sent, rules: Rules, *, license_waiting: bool) -> UserStatus:
-    wants_license = sent.resource.get(rules.active_path) is True
+    wants_license = sent.operation in _LICENSED and sent.resource.get(rules.active_path) is not False
     return UserStatus.WAITING if license_waiting and wants_license else UserStatus.PENDING
 
 

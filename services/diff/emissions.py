@@ -6,8 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from services.diff.person import Person
+from services.diff.rules import Rules
 from services.diff.wanted import Wanted
 from shared.contracts.changes import Change, Operation, change_id
+from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result, Step, StepStatus, StepType
@@ -32,8 +34,8 @@ class Fact:
     code: str | None = None
 
 
-def change_of(person: Person, wanted: Wanted, *, active: bool, reason: str, at: datetime) -> Emission:
-    """Return the change for what was just noted in ``person.sent``. ``active``: the account is to be active afterwards."""
+def change_of(person: Person, wanted: Wanted, rules: Rules, *, reason: str, at: datetime) -> Emission:
+    """Return the change for what was just noted in ``person.sent``."""
     assignment = person.assignment
     change = Change(
         job_id=person.job_id,
@@ -46,8 +48,12 @@ def change_of(person: Person, wanted: Wanted, *, active: bool, reason: str, at: 
         resource=wanted.resource,
         modified=wanted.modified,
         matching=wanted.matching,
+        only_on_create=rules.only_on_create,
+        only_if_absent=rules.only_if_absent,
+        may_create=rules.creates and not wanted.only_matching,
+        redacted=rules.redacted,
         target_id=person.account.target_id if person.account else None,
-        needs_license=active,
+        needs_license=wanted.needs_license(rules.active_path),
         attempt=person.attempts + 1,
         assigned_at=assignment.assigned_at,
         cycle_id=assignment.cycle_id,
@@ -84,6 +90,31 @@ def skipped(person: Person, wanted: Wanted, at: datetime) -> Emission:
     return Emission(
         message=outcome, event_id=derived_id("skipped", person.job_id, person.object_id, assignment.sequence)
     )
+
+
+def refused(person: Person, wanted: Wanted, code: Code, at: datetime) -> Emission:
+    """Return the outcome that tells that a user failed before anything was asked of the target."""
+    assignment = person.assignment
+    step = Step(
+        name="EntrySynchronizationMatching", type=StepType.MATCHING, status=StepStatus.FAILURE, description=wanted.reason
+    )
+    outcome = ProvisioningOutcome(
+        job_id=person.job_id,
+        object_type=ObjectType.USER,
+        object_id=person.object_id,
+        sequence=assignment.sequence,
+        generation=person.generation,
+        operation=Operation.NONE,
+        result=Result.FAILED,
+        reason=wanted.reason,
+        steps=(step,),
+        failure=failure(code, wanted.reason),
+        retry_at=person.next_attempt_at,
+        cycle_id=assignment.cycle_id,
+        at=at,
+    )
+    event_id = derived_id("refused", person.job_id, person.object_id, assignment.sequence, person.event_sequence)
+    return Emission(message=outcome, event_id=event_id)
 
 
 def publish(

@@ -1,22 +1,21 @@
 """What diff does with each message type and when attempts are due: load the batch, decide in memory, save the batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.diff import store
+from services.diff import claims, store
 from services.diff.backoff import Backoff
-from services.diff.core import Decision, Occasion, assignment_arrived, license_arrived, retry_due
+from services.diff.core import Decision, Occasion, assignment_arrived, license_arrived, retry_due, rules_changed, with_assignment
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
-from services.diff.rules import Rules
+from services.diff.rules import Rules, rules_of
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome, Result
-from shared.runtime.jobs import Job
 from shared.runtime.transaction import Received, Transaction
 
 M = TypeVar("M", bound=Message)
@@ -35,12 +34,13 @@ class Handlers:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
+        taken = await claims.claim(tx.connection, _newest(batch, known), rules)
         changed: dict[Key, Stored] = {}
         for item in batch:
             key = _key(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
-            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id)
+            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
             decision = assignment_arrived(before, item.message, occasion)
             if decision.person is before:
                 continue
@@ -52,7 +52,8 @@ class Handlers:
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""
         theirs = [item for item in received if item.message.result is not Result.SKIPPED]
-        await self._decide(tx, theirs, outcome_arrived)
+        holders = await claims.holders_of_accounts(tx.connection, (item.message for item in theirs))
+        await self._decide(tx, theirs, outcome_arrived, holders)
 
     async def licenses(self, tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
         """Note who waits for a license and who no longer does."""
@@ -61,22 +62,40 @@ class Handlers:
     async def retries(self, tx: Transaction) -> int:
         """Try again whatever is due at ``tx.now``, at most one batch of it; return how many persons were due."""
         due = await store.lock_due(tx.connection, tx.now, self.retry_batch)
-        rules = _rules(await tx.jobs({job_id for job_id, _ in due}))
-        changed: list[Person] = []
-        for key, stored in due.items():
-            if key[0] not in rules:
-                continue  # the job was deleted in this very moment
-            decision = retry_due(stored.person, self._occasion(tx, rules[key[0]], stored.flow.correlation_id))
-            _emit(tx, decision, _envelope_of(stored, tx))
-            changed.append(decision.person)
-        await store.save_decided(tx.connection, changed)
+        await self._again(tx, due, retry_due)
         return len(due)
+
+    async def by_new_rules(self, tx: Transaction, job_id: str, after: str) -> str | None:
+        """Decide anew about the next persons of a job, those behind the object id ``after``; return the last one, nothing at the end.
+
+        Nothing is written for whom the new rules come to the same.
+        """
+        batch = await store.lock_next(tx.connection, job_id, after, self.retry_batch)
+        await self._again(tx, batch, rules_changed)
+        return max(object_id for _, object_id in batch) if len(batch) == self.retry_batch else None
+
+    async def _again(
+        self, tx: Transaction, batch: dict[Key, Stored], decide: Callable[[Person, Occasion], Decision]
+    ) -> None:
+        """Decide anew about persons of whom nothing arrived."""
+        rules = await _rules(tx, {job_id for job_id, _ in batch})
+        there = {key: stored for key, stored in batch.items() if key[0] in rules}  # a job may be deleted in this very moment
+        taken = await claims.claim(tx.connection, (stored.person for stored in there.values()), rules)
+        changed: list[Person] = []
+        for key, stored in there.items():
+            occasion = self._occasion(tx, rules[key[0]], stored.flow.correlation_id, taken=key in taken)
+            decision = decide(stored.person, occasion)
+            _emit(tx, decision, _envelope_of(stored, tx))
+            if decision.person is not stored.person:
+                changed.append(decision.person)
+        await store.save_decided(tx.connection, changed)
 
     async def _decide(
         self,
         tx: Transaction,
         received: Sequence[Received[M]],
         decide: Callable[[Person, M, Occasion], Decision],
+        holders: dict[tuple[str, str], str] | None = None,
     ) -> None:
         if not received:
             return
@@ -89,25 +108,44 @@ class Handlers:
             person = persons.get(key)
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
-            decision = decide(person, item.message, self._occasion(tx, rules[key[0]], item.envelope.correlation_id))
+            found = (key[0], getattr(item.message, "target_id", None) or "")
+            taken = holders is not None and holders.get(found, key[1]) != key[1]
+            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=taken)
+            decision = decide(person, item.message, occasion)
             if decision.person is not person:
                 _emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
+                if holders is not None and decision.person.account is not None:
+                    holders.setdefault(found, key[1])
         await store.save_decided(tx.connection, list(changed.values()))
+        gone = [key for key, person in changed.items() if rules[key[0]].shared_values and not person.may_exist and not person.entered]
+        await claims.release(tx.connection, gone)
 
-    def _occasion(self, tx: Transaction, rules: Rules, txn: str) -> Occasion:
-        return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn)
+    def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
+        return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
+
+
+def _newest(batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored]) -> list[Person]:
+    """Return the persons as they are by the newest assignment of the batch."""
+    newest: dict[Key, Person] = {}
+    for item in batch:
+        key = _key(item.message)
+        before = newest.get(key) or (known[key].person if key in known else None)
+        if before is None or item.message.sequence > before.assignment.sequence:
+            newest[key] = with_assignment(before, item.message)
+    return list(newest.values())
 
 
 async def _select(tx: Transaction, received: Sequence[Received[M]]) -> tuple[list[Received[M]], dict[str, Rules]]:
     """Return the messages about users of jobs that are there, and the rules of those jobs."""
     users = [item for item in received if item.message.object_type is ObjectType.USER]
-    rules = _rules(await tx.jobs({item.message.job_id for item in users}))
+    rules = await _rules(tx, {item.message.job_id for item in users})
     return [item for item in users if item.message.job_id in rules], rules
 
 
-def _rules(jobs: Mapping[str, Job]) -> dict[str, Rules]:
-    return {job_id: Rules.of(job.definition, job.template) for job_id, job in jobs.items() if not job.deleted}
+async def _rules(tx: Transaction, job_ids: set[str]) -> dict[str, Rules]:
+    jobs = await tx.jobs(job_ids)
+    return {job_id: rules_of(job) for job_id, job in jobs.items() if not job.deleted}
 
 
 def _key(message: Message) -> Key:

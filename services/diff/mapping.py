@@ -1,49 +1,51 @@
-"""From Microsoft Graph properties to the flat resource that is wanted at the target (Entra, "Customize attribute mappings")."""
+"""One person as the mapping sees it: the record of the directory with what is computed, and what the mapping makes of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from hashlib import blake2b
+from typing import Any
 
-from services.diff.rules import Rules, is_empty
-from services.diff.scope import FailedCondition, SkipCode
+from services.diff.rules import Rules
+from services.diff.scope import FailedCondition, SkipCode, is_default_access
+from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import MatchingValue
-from shared.contracts.templates.template import AttributeMapping
+from shared.schema.expressions import EvaluationContext
+from shared.schema.mapping import Mapped, Record
+from shared.schema.source_attributes import APP_ROLE_ASSIGNMENTS, IS_SOFT_DELETED
 
-_GUEST_MARK: Final = "#EXT#"
-VALUES_PRESENT: Final = "Required attributes have a value"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
-    """The mapped values by SCIM path, without those that are empty; the values to match by; and what keeps a create back."""
-
-    resource: dict[str, Any]
-    matching: tuple[MatchingValue, ...]
-    failed: tuple[FailedCondition, ...]
+VALUES_PRESENT = "Required attributes have a value"
 
 
-def map_user(rules: Rules, object_id: str, attributes: Mapping[str, Any]) -> Mapped:
-    """Return what an active account of this person is to hold.
+def record_of(assignment: DirectoryAssignment, rules: Rules) -> dict[str, Any]:
+    """Return the source object as filters and expressions read it, but for ``IsSoftDeleted``, which follows from the scope.
 
-    An empty source value is left out: null is not provisioned. ``failed`` names the attributes without which no account is created.
+    ``appRoleAssignments`` are the roles that count, each as ``{id, value, displayName}``.
     """
-    resource = rules.constants.copy()
-    failed: list[FailedCondition] = []
-    for row in rules.direct:
-        source = row.source or ""
-        value = attributes.get(source)
-        if source == "id" and not value:
-            value = object_id
-        elif source == "userPrincipalName" and isinstance(value, str):
-            value = _home_name(value)
-        if not is_empty(value):
-            resource[row.target] = value
-        elif row.required:
-            failed.append(_missing(row))
-    matching = tuple(
-        MatchingValue(attribute=path, value=str(resource[path])) for path in rules.matching if path in resource
-    )
-    if not matching:
+    record = assignment.attributes.copy()
+    record["id"] = assignment.object_id
+    record[APP_ROLE_ASSIGNMENTS] = [
+        {"id": role.id, "value": role.value, "displayName": role.display_name}
+        for role in assignment.roles
+        if not (rules.exclude_default_access and is_default_access(role))
+    ]
+    return record
+
+
+def context_of(assignment: DirectoryAssignment) -> EvaluationContext:
+    """Return what an expression may depend on beside the object. Now is when the directory was read: a repeat gives the same values."""
+    return EvaluationContext(now=assignment.observed_at, seed=f"{assignment.job_id}/{assignment.object_id}")
+
+
+def map_user(assignment: DirectoryAssignment, record: dict[str, Any], rules: Rules, *, in_scope: bool) -> Mapped:
+    """Return what the mapping makes of the person; ``record`` gets its ``IsSoftDeleted``."""
+    record[IS_SOFT_DELETED] = not in_scope
+    return rules.mapping.evaluate(record, context_of(assignment))
+
+
+def kept_back(mapped: Mapped, rules: Rules) -> tuple[FailedCondition, ...]:
+    """Return why no account can be created: required attributes without a value, or nothing to match by."""
+    if mapped.matching and not mapped.missing:
+        return ()
+    failed = [_missing(path, mapped, rules) for path in mapped.missing]
+    if not mapped.matching:
         failed.append(
             FailedCondition(
                 name=VALUES_PRESENT,
@@ -51,21 +53,32 @@ def map_user(rules: Rules, object_id: str, attributes: Mapping[str, Any]) -> Map
                 reason="no matching attribute has a value in the directory",
             )
         )
-    return Mapped(resource=resource, matching=matching, failed=tuple(failed))
+    return tuple(failed)
 
 
-def _home_name(user_principal_name: str) -> str:
-    """Return a guest's name at home: ``alias_home.example#EXT#@tenant`` flows as ``alias@home.example``."""
-    at = user_principal_name.upper().find(_GUEST_MARK)
-    if at < 0:
-        return user_principal_name
-    alias, separator, domain = user_principal_name[:at].rpartition("_")
-    return f"{alias}@{domain}" if separator else user_principal_name
-
-
-def _missing(row: AttributeMapping) -> FailedCondition:
-    return FailedCondition(
-        name=VALUES_PRESENT,
-        code=SkipCode.ATTRIBUTE_VALIDATION_FAILED,
-        reason=f"{row.target} is required and {row.source} has no value; fill it in in the directory",
+def _missing(path: str, mapped: Mapped, rules: Rules) -> FailedCondition:
+    said = next((item.reason for item in mapped.failures if item.path == path), None)
+    source = rules.mapping.attributes[path].source
+    reason = (
+        f"{path} is required and could not be made from {source}: {said}"
+        if said
+        else f"{path} is required and {source} has no value; fill it in in the directory"
     )
+    return FailedCondition(name=VALUES_PRESENT, code=SkipCode.ATTRIBUTE_VALIDATION_FAILED, reason=reason)
+
+
+def notes_of(mapped: Mapped) -> tuple[str, ...]:
+    """Return one sentence for each attribute that could not be made and so stays at the target as it is."""
+    return tuple(
+        f"{item.path} is left as it is: {item.reason}" for item in mapped.failures if item.path not in mapped.missing
+    )
+
+
+def claim_of(value: MatchingValue) -> str:
+    """Return what stands for a matching value where values are compared and not kept."""
+    return blake2b(f"{value.attribute}\x1f{value.value.casefold()}".encode(), digest_size=16).hexdigest()
+
+
+def disabling_value(record: Record, assignment: DirectoryAssignment, rules: Rules) -> Any:
+    """Return the value that disables the account. Raises ``EvaluationError`` or ``ConversionError``."""
+    return rules.mapping.active_value(record, context_of(assignment), leaves=True)

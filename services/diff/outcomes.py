@@ -8,9 +8,9 @@ from services.diff.core import Decision, Occasion, finish, settle, unchanged
 from services.diff.emissions import Fact
 from services.diff.person import Account, Person
 from services.diff.rules import Rules
-from services.diff.wanted import decide
+from services.diff.decision_table import decide
 from shared.contracts.changes import Operation
-from shared.contracts.failure_codes import Code
+from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import message_key
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.contracts.public import EventName, UserStatus
@@ -27,6 +27,8 @@ def outcome_arrived(person: Person, outcome: ProvisioningOutcome, occasion: Occa
     """
     if outcome.result not in _ENDINGS or outcome.generation > person.generation:
         return unchanged(person, "Nothing that concerns a change of ours")
+    if occasion.taken and outcome.result in _SUCCESSES:
+        outcome = _of_somebody_else(outcome)
     newest = person.in_flight and outcome.generation == person.generation
     under_way = person.in_flight and not newest
     current, facts = _note_confirmed(person, outcome, occasion.rules, in_flight=under_way)
@@ -45,6 +47,13 @@ def outcome_arrived(person: Person, outcome: ProvisioningOutcome, occasion: Occa
         wanted = decide(current, occasion.rules, trust_done=outcome.result is Result.DONE)
         return settle(person, current, wanted, occasion, facts=facts, afresh=True)
     return _after_failure(person, current, outcome, occasion, facts)
+
+
+def _of_somebody_else(outcome: ProvisioningOutcome) -> ProvisioningOutcome:
+    """Return what follows when the account that was found is linked to another user: it is not linked a second time."""
+    message = "The account that was found is linked to another user of this job"
+    told = failure(Code.DUPLICATE_SOURCE_ENTRIES, message)
+    return outcome.model_copy(update={"result": Result.FAILED, "failure": told})
 
 
 def _after_older(person: Person, current: Person, occasion: Occasion, facts: list[Fact]) -> Decision:
@@ -115,8 +124,11 @@ def _note_confirmed(
         return person, []
     target_id = outcome.target_id or (known.target_id if known else None)
     resource = outcome.resource
-    if outcome.operation is Operation.DISABLE and known is None and target_id is None:
-        return replace(person, settled=outcome.generation), []  # there was nothing to disable
+    if outcome.operation is not Operation.CREATE and known is None and target_id is None and resource is None:
+        return replace(person, settled=outcome.generation), []  # there was nothing to disable, to delete or to link
+    if outcome.operation is Operation.DELETE:
+        gone = replace(person, account=None, settled=outcome.generation, doubtful=frozenset(), in_flight=in_flight)
+        return gone, [Fact(event=EventName.DELETE, operation=outcome.operation)]
     if resource is None and person.sent is not None and outcome.generation == person.generation:
         resource = person.sent.resource
     if resource is None:
@@ -134,8 +146,10 @@ def _fact_of(old: dict[str, Any] | None, account: Account, operation: Operation,
         event, names = EventName.DEACTIVATE, (active,)
     elif old is None:
         event = EventName.CREATE
-    elif account.resource.get(active) is True and before.get(active) is not True:
+    elif before.get(active) is False and account.resource.get(active) is not False:
         event = EventName.ACTIVATE
+    elif before.get(active) is not False and account.resource.get(active) is False:
+        event = EventName.DEACTIVATE
     else:
         event = EventName.PATCH
     return Fact(event=event, operation=operation, attributes=names)

@@ -68,5 +68,5 @@ class Person:
         return self.account is not None or self.in_flight or bool(self.doubtful)
 
     def is_active(self, path: str) -> bool:
-        """Return whether the target confirmed an account whose attribute ``path`` is true."""
-        return self.account is not None and self.account.resource.get(path) is True
+        """Return whether the target confirmed an account that attribute ``path`` does not say is out of use."""
+        return self.account is not None and self.account.resource.get(path) is not False

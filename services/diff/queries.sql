@@ -58,3 +58,33 @@ FROM unnest(
     next_attempt_at, license_sequence, license_generation, license_waiting, event_sequence, user_sequence
 )
 WHERE person.job_id = new.job_id AND person.object_id = new.object_id;
+
+-- name: claim_values
+INSERT INTO matching_claim (job_id, claim, object_id)
+SELECT DISTINCT ON (job_id, claim) job_id, claim, object_id
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (job_id, claim, object_id, place)
+ORDER BY job_id, claim, place
+ON CONFLICT (job_id, claim) DO NOTHING;
+
+-- name: holders_of_claims
+SELECT job_id, claim, object_id FROM matching_claim
+WHERE (job_id, claim) IN (SELECT * FROM unnest($1::text[], $2::text[]));
+
+-- name: release_claims
+DELETE FROM matching_claim
+WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    AND (job_id, claim) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]));
+
+-- name: holders_of_accounts
+SELECT job_id, target_id, object_id FROM person
+WHERE (job_id, target_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND target_id IS NOT NULL AND linked;
+
+-- name: lock_rules_pass
+SELECT rules, done_up_to FROM rules_pass WHERE job_id = $1 FOR UPDATE;
+
+-- name: save_rules_pass
+INSERT INTO rules_pass (job_id, rules, done_up_to) VALUES ($1, $2, $3)
+ON CONFLICT (job_id) DO UPDATE SET rules = excluded.rules, done_up_to = excluded.done_up_to;
+
+-- name: lock_next
+SELECT person.* FROM person WHERE job_id = $1 AND object_id > $2 ORDER BY object_id LIMIT $3 FOR UPDATE;

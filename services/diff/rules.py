@@ -1,49 +1,135 @@
-"""What of a job and its template decides: read once for each batch, so that deciding about one person only looks things up."""
+"""What of a job decides about its people: its settings and the compiled mapping, made once for each version of the job."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from hashlib import blake2b
+from typing import Any, Final, Self
 
-from shared.contracts.job import JobDefinition
-from shared.contracts.templates.template import AttributeMapping, MappingKind, Template
+from services.diff.default_mapping import default_mapping
+from shared.contracts.job import JobSettings
+from shared.contracts.synchronization_schema import FlowBehavior, FlowType, ObjectFlow
+from shared.contracts.templates.template import Template
+from shared.runtime.jobs import Job
+from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
+from shared.schema.options import Action, Deprovisioning, Event
 
-
-def is_empty(value: Any) -> bool:
-    """Return whether a source value is null or empty, and so is not provisioned; false and 0 are values."""
-    return value is None or (not value and value in ("", [], {}))
+ACTIVE_PATH: Final = "active"
+"""The attribute that says whether an account can be used (RFC 7643, section 4.1.1)."""
+_UNIQUE_BY_NATURE: Final = frozenset({"id", "objectId"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The rules of one job.
 
-    ``constants`` are the values of an active account that come from no property, ``direct`` the mappings of properties,
-    ``matching`` the paths to match by in order of precedence. ``active_path`` is the path of the attribute that disables an account.
+    ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
+    that an account which existed before keeps. ``always`` are paths that go with every update. ``any_case`` are paths where a difference
+    in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept. ``fingerprint`` is another
+    one for rules that may decide otherwise.
     """
 
+    mapping: CompiledObjectMapping
     required_roles: tuple[str, ...]
     exclude_default_access: bool
     skip_out_of_scope_deletions: bool
-    constants: dict[str, Any]
-    direct: tuple[AttributeMapping, ...]
-    matching: tuple[str, ...]
+    can_delete: bool
     active_path: str
+    flows: Mapping[str, MappedAttribute]
+    only_on_create: tuple[str, ...]
+    only_if_absent: tuple[str, ...]
+    always: tuple[str, ...]
+    any_case: frozenset[str]
+    redacted: tuple[str, ...]
+    shared_values: bool
+    fingerprint: str = ""
 
     @classmethod
-    def of(cls, definition: JobDefinition, template: Template) -> Self:
-        """Return the rules of a job; raises ``ValueError`` when the template maps no ``active``: such a target cannot be disabled."""
-        active = [row.target for row in template.user_mapping if row.kind is MappingKind.ACTIVE]
-        if not active:
-            raise ValueError(f"template {template.name} maps nothing to active; add a mapping of kind active")
+    def of(
+        cls, settings: JobSettings, template: Template, mapping: CompiledObjectMapping, *, fingerprint: str = ""
+    ) -> Self:
+        """Return the rules of a job with these settings, this template, and this mapping of users."""
+        rows = mapping.attributes
+        flows = {path: row for path, row in rows.items() if row.flow_type is not FlowType.ALWAYS}
+        on_create = {path for path, row in flows.items() if row.flow_type is FlowType.OBJECT_ADD_ONLY}
+        if ObjectFlow.UPDATE not in mapping.flows:
+            on_create = set(rows)
+        absent = {FlowType.ATTRIBUTE_ADD_ONLY, FlowType.MULTI_VALUE_ADD_ONLY}
         return cls(
-            required_roles=definition.settings.required_roles,
+            mapping=mapping,
+            required_roles=settings.required_roles,
             exclude_default_access=template.exclude_default_access,
-            skip_out_of_scope_deletions=definition.settings.skip_out_of_scope_deletions,
-            constants={
-                row.target: True if row.kind is MappingKind.ACTIVE else row.value
-                for row in template.user_mapping
-                if row.kind is not MappingKind.DIRECT and (row.kind is MappingKind.ACTIVE or not is_empty(row.value))
-            },
-            direct=tuple(row for row in template.user_mapping if row.kind is MappingKind.DIRECT),
-            matching=tuple(row.target for row in template.matching),
-            active_path=active[0],
+            skip_out_of_scope_deletions=settings.skip_out_of_scope_deletions,
+            can_delete=template.capabilities.delete,
+            active_path=mapping.active_path or ACTIVE_PATH,
+            flows=flows,
+            only_on_create=tuple(sorted(on_create)),
+            only_if_absent=tuple(
+                sorted(path for path, row in flows.items() if row.flow_type in absent and path not in on_create)
+            ),
+            always=tuple(path for path, row in rows.items() if row.flow_behavior is FlowBehavior.FLOW_ALWAYS),
+            any_case=frozenset(path for path, row in rows.items() if not row.case_exact),
+            redacted=tuple(sorted(mapping.redacted)),
+            shared_values=any(not _unique(rows[path]) for path in mapping.matching),
+            fingerprint=fingerprint,
         )
+
+    @property
+    def creates(self) -> bool:
+        """Return whether accounts may be created (Entra, target object action Create)."""
+        return ObjectFlow.ADD in self.mapping.flows
+
+    @property
+    def updates(self) -> bool:
+        """Return whether accounts may be changed (Update)."""
+        return ObjectFlow.UPDATE in self.mapping.flows
+
+    @property
+    def deletes(self) -> bool:
+        """Return whether accounts may be deleted (Delete)."""
+        return ObjectFlow.DELETE in self.mapping.flows
+
+    @property
+    def disables(self) -> bool:
+        """Return whether anything is mapped from ``IsSoftDeleted``: otherwise no account can be disabled."""
+        return self.mapping.active_path is not None
+
+    @property
+    def keeps_links(self) -> bool:
+        """Return whether an account that was disabled because its person left stays linked."""
+        return self.mapping.keep_managing_released_links
+
+    def deprovisioning(self, event: Event) -> Deprovisioning:
+        """Return what is to be done at the target when ``event`` happens; a delete where the target can only disable is a disable."""
+        found = self.mapping.deprovisioning[event]
+        if found.action is Action.DELETE and not self.can_delete:
+            return Deprovisioning(action=Action.DISABLE)
+        return found
+
+    def differs(self, path: str, held: Any, wanted: Any) -> bool:
+        """Return whether ``wanted`` is another value than the one that the target holds at ``path``."""
+        if held == wanted:
+            return False
+        row = self.mapping.attributes.get(path) if path in self.any_case else None
+        return row is None or row.differs(held, wanted)
+
+
+def _unique(row: MappedAttribute) -> bool:
+    """Return whether no two users can have the same value: it is the object id itself."""
+    return row.attribute is not None and row.attribute.name in _UNIQUE_BY_NATURE
+
+
+_made: dict[str, tuple[Job, Rules]] = {}
+"""The rules of each job, kept as long as the job is the same: its definition is parsed once for each version."""
+
+
+def rules_of(job: Job) -> Rules:
+    """Return the rules of a job, made once for each version of it."""
+    known = _made.get(job.job_id)
+    if known is not None and known[0] is job:
+        return known[1]
+    settings = job.definition.settings
+    decisive = settings.model_dump_json(include={"required_roles", "skip_out_of_scope_deletions"})
+    fingerprint = blake2b(f"{job.definition.template}{decisive}".encode(), digest_size=16).hexdigest()
+    rules = Rules.of(settings, job.template, default_mapping(job.template), fingerprint=fingerprint)
+    _made[job.job_id] = (job, rules)
+    return rules

@@ -1,16 +1,21 @@
 """Who is to be provisioned: the scope conditions of Microsoft Entra, each failed one with a sentence that says why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, DirectoryAssignment, Lifecycle
+from shared.schema.filters import FilterEvaluationError
+from shared.schema.options import Event
 
 ACTIVE: Final = "Active in the source system"
 ASSIGNED: Final = "Assigned to the application"
 ENTITLED: Final = "User has the required role"
+FILTERED: Final = "Scoping filter evaluation passed"
+READ: Final = "Input filter evaluation passed"
+BELONGS: Final = "Category filter evaluation passed"
 
 DEFAULT_ACCESS_ID: Final = "00000000-0000-0000-0000-000000000000"
 DEFAULT_ACCESS: Final = "Default Access"
@@ -37,48 +42,68 @@ class FailedCondition:
         return f"{self.name} is false: {self.reason}"
 
 
+class Standing(StrEnum):
+    """Where a person stands. ``untold``: the directory could not tell. ``ignored``: the job leaves the person entirely alone."""
+
+    IN = "in"
+    OUT = "out"
+    UNTOLD = "untold"
+    IGNORED = "ignored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The verdict on one person.
+    """The verdict on one person: every condition that failed, and for somebody who is out, the event that put them there."""
 
-    ``certain`` is false when the only thing against the person is that the directory could not tell: nothing is taken away for that.
-    """
-
+    standing: Standing = Standing.IN
     failed: tuple[FailedCondition, ...] = ()
-    certain: bool = True
+    event: Event | None = None
 
     @property
     def in_scope(self) -> bool:
         """Return whether every condition holds."""
-        return not self.failed
+        return self.standing is Standing.IN
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Return one sentence for each failed condition."""
         return tuple(str(condition) for condition in self.failed)
 
-    def fails(self, name: str) -> bool:
-        """Return whether the condition ``name`` is among the failed ones."""
-        return any(condition.name == name for condition in self.failed)
-
 
 IN_SCOPE: Final = Scope()
 
 
-def decide_scope(assignment: DirectoryAssignment, rules: Rules) -> Scope:
+def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rules: Rules) -> Scope:
     """Return whether the person is to be provisioned; every condition is looked at, so that all reasons are shown at once.
 
-    Reasons stand in order of what has to be mended first: the assignment, the role, the account.
+    Reasons stand in order of what has to be mended first: the assignment, the role, the filter, the account. ``record`` is the source
+    object as filters read it.
     """
-    failed = [
-        condition
-        for condition in (_assigned(assignment), _entitled(assignment.roles, rules), _active(assignment))
-        if condition is not None
-    ]
+    alone = _left_alone(record, rules)
+    if alone is not None:
+        return Scope(standing=Standing.IGNORED, failed=(alone,))
+    assigned = _assigned(assignment)
+    entitled = _entitled(assignment.roles, rules)
+    filtered, told = _filtered(record, rules)
+    inactive = _active(assignment)
+    failed = tuple(condition for condition in (assigned, entitled, filtered, inactive) if condition is not None)
     if not failed:
         return IN_SCOPE
-    unknown_only = len(failed) == 1 and failed[0].name == ACTIVE and assignment.lifecycle is Lifecycle.UNKNOWN
-    return Scope(failed=tuple(failed), certain=not unknown_only)
+    certain = assigned is not None or entitled is not None
+    if not certain and (assignment.lifecycle is Lifecycle.UNKNOWN or (not told and inactive is None)):
+        return Scope(standing=Standing.UNTOLD, failed=failed)
+    return Scope(standing=Standing.OUT, failed=failed, event=_event(assignment, certain=certain, active=inactive is None))
+
+
+def _event(assignment: DirectoryAssignment, *, certain: bool, active: bool) -> Event:
+    """Return the gravest event that holds: what is done about the account goes by it (docs/decisions/0039)."""
+    if assignment.lifecycle is Lifecycle.HARD_DELETED:
+        return Event.HARD_DELETED
+    if assignment.lifecycle is Lifecycle.SOFT_DELETED:
+        return Event.SOFT_DELETED
+    if not active and assignment.lifecycle is Lifecycle.LIVE:
+        return Event.BLOCKED
+    return Event.UNASSIGNED if certain else Event.FILTERED_OUT
 
 
 def numbered(subject: str, reasons: Sequence[str]) -> str:
@@ -86,6 +111,22 @@ def numbered(subject: str, reasons: Sequence[str]) -> str:
     return f"{subject} due to the following reasons: " + " ".join(
         f"{number}) {reason}." for number, reason in enumerate(reasons, start=1)
     )
+
+
+def _left_alone(record: Mapping[str, Any], rules: Rules) -> FailedCondition | None:
+    """Return why the person is not even looked at. A filter that could not be evaluated puts nobody out."""
+    filters = rules.mapping.filter
+    for groups, name in ((filters.input, READ), (filters.category, BELONGS)):
+        if not groups:
+            continue
+        try:
+            result = groups.evaluate(record)
+        except FilterEvaluationError as error:
+            return FailedCondition(name=name, code=SkipCode.IMPORT_SKIPPED, reason=str(error))
+        if not result.passed:
+            reason = f"{'; '.join(result.failed)} does not hold; the user is left as they are"
+            return FailedCondition(name=name, code=SkipCode.IMPORT_SKIPPED, reason=reason)
+    return None
 
 
 def _assigned(assignment: DirectoryAssignment) -> FailedCondition | None:
@@ -114,6 +155,20 @@ def _entitled(roles: Sequence[AppRole], rules: Rules) -> FailedCondition | None:
 def is_default_access(role: AppRole) -> bool:
     """Return whether this is the role that Entra shows for an assignment without a role."""
     return role.id == DEFAULT_ACCESS_ID or (not role.value and role.display_name in {"", DEFAULT_ACCESS})
+
+
+def _filtered(record: Mapping[str, Any], rules: Rules) -> tuple[FailedCondition | None, bool]:
+    """Return what the scoping filter has against the person, and whether that could be found out."""
+    if not rules.mapping.filter.scope:
+        return None, True
+    try:
+        result = rules.mapping.in_scope(record)
+    except FilterEvaluationError as error:
+        return FailedCondition(name=FILTERED, code=SkipCode.OUT_OF_SCOPE, reason=str(error)), False
+    if result.passed:
+        return None, True
+    reason = f"{'; '.join(result.failed)} does not hold"
+    return FailedCondition(name=FILTERED, code=SkipCode.OUT_OF_SCOPE, reason=reason), True
 
 
 def _active(assignment: DirectoryAssignment) -> FailedCondition | None:

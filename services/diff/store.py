@@ -49,6 +49,12 @@ async def lock_due(connection: Connection, at: datetime, limit: int) -> dict[Key
     return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
 
 
+async def lock_next(connection: Connection, job_id: str, after: str, limit: int) -> dict[Key, Stored]:
+    """Return the next persons of a job behind the object id ``after``, by rising object id, locked until the commit."""
+    rows = await connection.fetch(QUERIES.lock_next, job_id, after, limit)
+    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+
+
 async def next_due(connection: Connection) -> datetime | None:
     """Return when the next attempt of any job that runs is due, or nothing when none is planned."""
     found: datetime | None = await connection.fetchval(QUERIES.next_due)

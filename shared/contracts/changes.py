@@ -12,6 +12,8 @@ from shared.contracts.message import Message, Part
 
 MOST_MEMBERS: Final = 200
 """How many members one change adds or removes at most, so that no message grows with a group."""
+REDACTED: Final = "[Redact]"
+"""What is shown in the place of a value that nobody is to see (Microsoft Entra, expression function ``Redact``)."""
 
 
 class Operation(StrEnum):
@@ -49,6 +51,10 @@ class Change(Message):
     wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
     ``members`` are ids at the target, of the users that ``addMembers`` or ``removeMembers`` is about; empty for every other operation.
     A group has one change under way at a time, so no newer generation takes the place of members that are not written yet.
+
+    What the mapping says of an account that turns out to exist already: ``only_on_create`` are paths that it keeps as it has them,
+    ``only_if_absent`` those that are written only where it has no value. Without ``may_create`` no account is made: an existing one is
+    looked for, and otherwise nothing is done. The values of ``redacted`` paths are written, and shown to nobody.
     """
 
     topic: ClassVar[str] = "provisioning.changes.v1"
@@ -61,6 +67,10 @@ class Change(Message):
     modified: tuple[ModifiedAttribute, ...] = ()
     matching: tuple[MatchingValue, ...] = ()
     members: Annotated[tuple[str, ...], Field(max_length=MOST_MEMBERS)] = ()
+    only_on_create: tuple[str, ...] = ()
+    only_if_absent: tuple[str, ...] = ()
+    may_create: bool = True
+    redacted: tuple[str, ...] = ()
     target_id: str | None = None
     needs_license: bool
     attempt: int = 1

@@ -11,6 +11,7 @@ class Code(StrEnum):
     """Why something failed. The words are those of the Entra provisioning log where it has one."""
 
     CONFLICT = "Conflict"
+    DUPLICATE_SOURCE_ENTRIES = "DuplicateSourceEntries"
     DUPLICATE_TARGET_ENTRIES = "DuplicateTargetEntries"
     INSUFFICIENT_RIGHTS = "InsufficientRights"
     INTERNAL_ERROR = "InternalError"
@@ -33,6 +34,8 @@ class Code(StrEnum):
 ADVICE: Final[dict[Code, str]] = {
     Code.CONFLICT: "Another account at the target already holds the user name or e-mail address. Clear it there or change it in the "
     "directory; the user is tried again by itself.",
+    Code.DUPLICATE_SOURCE_ENTRIES: "Another user of this job already has the account. Give each user a matching value of their own in the "
+    "directory, or match by an attribute that is unique; the user is tried again by itself.",
     Code.DUPLICATE_TARGET_ENTRIES: "More than one account at the target has this matching value. Remove the double ones at the target.",
     Code.INSUFFICIENT_RIGHTS: "The secret token may not do this. Check at the target that the administrator who made it still has "
     "the right.",

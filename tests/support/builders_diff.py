@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion
+from services.diff.default_mapping import default_mapping
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, CycleKind, DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change
@@ -46,7 +47,8 @@ def definition(**settings: Any) -> JobDefinition:
 
 
 def rules(**settings: Any) -> Rules:
-    return Rules.of(definition(**settings), TEMPLATES[TEMPLATE])
+    template = TEMPLATES[TEMPLATE]
+    return Rules.of(definition(**settings).settings, template, default_mapping(template))
 
 
 def job_record(

@@ -1,0 +1,82 @@
+"""The pass over everybody of a job whose rules changed: the directory need not say them again. One process of the service does it.
+
+How far it is stands in ``rules_pass``, in the transaction of each batch: after a crash it goes on where it was.
+"""
+
+from contextlib import suppress
+
+from services.diff.handlers import Handlers
+from services.diff.rules import rules_of
+from services.diff.store import QUERIES
+from shared.runtime.crashpoints import crash_point
+from shared.runtime.errors import LeaseLostError
+from shared.runtime.frame import Frame
+from shared.runtime.jobs import Job
+from shared.runtime.leases import Lease
+from shared.runtime.log import logger
+from shared.runtime.service import Background
+from shared.runtime.transaction import Transaction
+
+LEASE = "diff/rules"
+NAP_SECONDS = 1.0
+_log = logger(__name__)
+
+
+def rules_pass(handlers: Handlers) -> Background:
+    """Return the loop that decides anew wherever the rules changed, while this process holds the lease."""
+
+    async def run(frame: Frame) -> None:
+        while not frame.stopping.is_set():
+            frame.health.beat(LEASE)
+            async with frame.lease(LEASE) as lease:
+                if lease is not None:
+                    with suppress(LeaseLostError):  # another process goes on
+                        await _serve(frame, handlers, lease)
+            await frame.pause(NAP_SECONDS)
+        frame.health.finished(LEASE)
+
+    return Background(name=LEASE, run=run)
+
+
+async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
+    decided: dict[str, str] = {}
+    while not frame.stopping.is_set():
+        for job in await frame.list_jobs():
+            if job.active and decided.get(job.job_id) != rules_of(job).fingerprint:
+                await _pass(frame, handlers, lease, job, decided)
+        frame.health.beat(LEASE)
+        lease.check()
+        await frame.pause(NAP_SECONDS)
+
+
+async def _pass(frame: Frame, handlers: Handlers, lease: Lease, job: Job, decided: dict[str, str]) -> None:
+    """Go over everybody of one job, a batch in each transaction."""
+    more = True
+    while more and not frame.stopping.is_set():
+        frame.health.beat(LEASE)
+        lease.check()
+        async with frame.transaction() as tx:
+            await lease.fence(tx.connection)
+            rules, more = await decide_batch(tx, handlers, job.job_id)
+            await tx.flush()
+            crash_point("diff.rules.before_commit")
+        frame.health.arrived(LEASE)
+    if not more and rules is not None:
+        decided[job.job_id] = rules
+
+
+async def decide_batch(tx: Transaction, handlers: Handlers, job_id: str) -> tuple[str | None, bool]:
+    """Decide about the next persons by the rules that the job has now; return these rules' fingerprint, and whether more are to follow."""
+    job = (await tx.jobs({job_id}))[job_id]
+    if not job.active:
+        return None, False
+    rules = rules_of(job).fingerprint
+    row = await tx.connection.fetchrow(QUERIES.lock_rules_pass, job_id)
+    if row is not None and row["rules"] == rules and row["done_up_to"] is None:
+        return rules, False
+    after = row["done_up_to"] if row is not None and row["rules"] == rules else None
+    if after is None:
+        _log.info("rules changed", action="rules_pass", job_id=job_id, reason="everybody is decided about anew")
+    last = await handlers.by_new_rules(tx, job_id, after or "")
+    await tx.connection.execute(QUERIES.save_rules_pass, job_id, rules, last)
+    return rules, last is not None
