@@ -1,13 +1,13 @@
 """Values for the tests of diff: jobs, assignments, outcomes, license facts, and received messages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion
-from services.diff.default_mapping import default_mapping
+from services.diff.default_mapping import default_mapping, object_mapping
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, CycleKind, DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change
@@ -19,8 +19,11 @@ from shared.contracts.job import JobDefinition, JobSettings, MicrosoftGraphSourc
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
+from shared.contracts.synchronization_schema import Filter, FilterClause, FilterGroup, FilterOperand
 from shared.contracts.templates import TEMPLATES
 from shared.runtime.transaction import Received
+from shared.schema.filters import CompiledFilter, compile_filter
+from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
 
 M = TypeVar("M", bound=Message)
 
@@ -46,9 +49,37 @@ def definition(**settings: Any) -> JobDefinition:
     )
 
 
-def rules(**settings: Any) -> Rules:
+def rules(mapping: CompiledObjectMapping | None = None, *, can_delete: bool = False, **settings: Any) -> Rules:
+    """The rules of a job; its template can delete only when asked for."""
     template = TEMPLATES[TEMPLATE]
-    return Rules.of(definition(**settings).settings, template, default_mapping(template))
+    template = replace(template, capabilities=replace(template.capabilities, delete=can_delete))
+    return Rules.of(definition(**settings).settings, template, mapping or mapping_of(can_delete=can_delete))
+
+
+def mapping_of(
+    *rows: MappedAttribute, without: Sequence[str] = (), can_delete: bool = False, **more: Any
+) -> CompiledObjectMapping:
+    """The template's mapping of users with these rows added or put in the place of its own, without some, and with other properties."""
+    template = TEMPLATES[TEMPLATE]
+    template = replace(template, capabilities=replace(template.capabilities, delete=can_delete))
+    kept = default_mapping(template).attributes | {row.path: row for row in rows}
+    return object_mapping(tuple(row for path, row in kept.items() if path not in without), template, **more)
+
+
+def scoping_filter(*clauses: tuple[str, str, str], part: str = "groups") -> CompiledFilter:
+    """A filter of one group named Staff; each clause is an attribute, an operator and a value."""
+    group = FilterGroup(
+        name="Staff",
+        clauses=tuple(
+            FilterClause(
+                source_operand_name=attribute,
+                operator_name=operator,
+                target_operand=FilterOperand(values=(value,) if value else ()),
+            )
+            for attribute, operator, value in clauses
+        ),
+    )
+    return compile_filter(Filter(**{part: (group,)}), ObjectType.USER)
 
 
 def job_record(
@@ -66,8 +97,8 @@ def job_record(
     )
 
 
-def occasion(rules_: Rules | None = None, *, at: datetime = AT) -> Occasion:
-    return Occasion(rules=rules_ or rules(), backoff=BACKOFF, at=at, txn="flow-1")
+def occasion(rules_: Rules | None = None, *, at: datetime = AT, taken: bool = False) -> Occasion:
+    return Occasion(rules=rules_ or rules(), backoff=BACKOFF, at=at, txn="flow-1", taken=taken)
 
 
 def attributes(**changed: Any) -> dict[str, Any]:

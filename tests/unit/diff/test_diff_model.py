@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.diff.core import Decision, assignment_arrived, license_arrived, retry_due
-from services.diff.mapping import map_user
+from services.diff.decision_table import look_at
+from services.diff.mapping import kept_back
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
-from services.diff.scope import decide_scope
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Operation
 from shared.contracts.failure_codes import Code, failure
@@ -20,7 +20,6 @@ from shared.contracts.public import EventName, UserStatus
 from tests.support.builders_diff import (
     AT,
     DEFAULT_ACCESS,
-    OBJECT,
     USER_ROLE,
     assignment,
     changes,
@@ -257,16 +256,15 @@ class Model(RuleBasedStateMachine):
         person = self.person
         assert person is not None
         assert not person.in_flight
-        newest = self.assignments[-1]
-        mapped = map_user(self.job_rules, OBJECT, newest.attributes)
-        if decide_scope(newest, self.job_rules).in_scope:
+        case = look_at(person, self.job_rules)
+        if case.scope.in_scope:
             if person.account is None:
-                assert mapped.failed
+                assert kept_back(case.mapped, self.job_rules)
                 assert self.account is None or self.account["active"] is False or person.doubtful
                 return
             assert person.status is UserStatus.PROVISIONED
             assert self.account is not None
-            assert self.account == {**self.account, **mapped.resource}
+            assert self.account == {**self.account, **case.mapped.values}
             assert self.account == person.account.resource
         else:
             assert person.status in {UserStatus.DISABLED, UserStatus.SKIPPED}
