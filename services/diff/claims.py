@@ -6,6 +6,7 @@ from services.diff.decision_table import claims_of
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.store import QUERIES, Key
+from shared.contracts.message import Message
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.database import Connection
 
@@ -32,9 +33,7 @@ async def claim(connection: Connection, persons: Iterable[Person], rules: Mappin
         holders = {(row["job_id"], row["claim"]): row["object_id"] for row in held}
         taken = {(job_id, own) for job_id, value, own in rows if holders.get((job_id, value), own) != own}
     keys = sorted(wanted)
-    await connection.execute(
-        QUERIES.release_claims, [job for job, _ in keys], [own for _, own in keys], jobs, values
-    )
+    await connection.execute(QUERIES.release_claims, [job for job, _ in keys], [own for _, own in keys], jobs, values)
     return frozenset(taken)
 
 
@@ -42,18 +41,29 @@ async def release(connection: Connection, keys: Iterable[Key]) -> None:
     """Forget every matching value of persons who have no account and get none."""
     gone = sorted(keys)
     if gone:
-        await connection.execute(
-            QUERIES.release_claims, [job for job, _ in gone], [own for _, own in gone], [], []
-        )
+        await connection.execute(QUERIES.release_claims, [job for job, _ in gone], [own for _, own in gone], [], [])
 
 
-async def holders_of_accounts(
-    connection: Connection, outcomes: Iterable[ProvisioningOutcome]
-) -> dict[tuple[str, str], str]:
-    """Return by job and target id who has the accounts that these outcomes found at the target."""
-    found = {(item.job_id, item.target_id) for item in outcomes if item.result is Result.ADOPTED and item.target_id}
-    if not found:
-        return {}
-    ordered = sorted(found)
-    rows = await connection.fetch(QUERIES.holders_of_accounts, [job for job, _ in ordered], [id_ for _, id_ in ordered])
-    return {(row["job_id"], row["target_id"]): row["object_id"] for row in rows}
+class Holders:
+    """Who has the accounts that the outcomes of one batch found at the target."""
+
+    def __init__(self) -> None:
+        self._by_account: dict[tuple[str, str], str] = {}
+
+    async def read(self, connection: Connection, messages: Iterable[Message]) -> None:
+        """Look up whoever is linked to the accounts that were found; one statement, and none when nothing was found."""
+        found = sorted({account for message in messages if (account := _found(message)) is not None})
+        if found:
+            jobs, accounts = [job for job, _ in found], [account for _, account in found]
+            for row in await connection.fetch(QUERIES.holders_of_accounts, jobs, accounts):
+                self._by_account[row["job_id"], row["target_id"]] = row["object_id"]
+
+    def another(self, message: Message) -> bool:
+        """Return whether somebody else has the account that this message says was found; otherwise it is noted as the object's own."""
+        account = _found(message)
+        return account is not None and self._by_account.setdefault(account, message.object_id) != message.object_id
+
+
+def _found(message: Message) -> tuple[str, str] | None:
+    adopted = isinstance(message, ProvisioningOutcome) and message.result is Result.ADOPTED
+    return (message.job_id, message.target_id) if adopted and message.target_id else None

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.diff.backoff import Backoff
+from services.diff.decision_table import decide
 from services.diff.emissions import Emission, Fact, change_of, publish, refused, skipped
 from services.diff.person import Person, Sent
 from services.diff.rules import Rules
-from services.diff.decision_table import decide
 from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Operation

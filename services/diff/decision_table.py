@@ -66,9 +66,7 @@ _ROWS: Final[tuple[tuple[Iterable[Link], Standing, Iterable[Match], Step], ...]]
 )
 
 DECISION_TABLE: Final[dict[tuple[Link, Standing, Match], Step]] = {
-    (link, standing, match): step
-    for links, standing, matches, step in _ROWS
-    for link, match in product(links, matches)
+    (link, standing, match): step for links, standing, matches, step in _ROWS for link, match in product(links, matches)
 }
 
 

@@ -22,7 +22,7 @@ def mapped_attribute(
     source: str | None = None,
     constant: Any = None,
     expression: str | None = None,
-    type: AttributeType = AttributeType.STRING,
+    kind: AttributeType = AttributeType.STRING,
     **more: Any,
 ) -> MappedAttribute:
     """Return one compiled row."""
@@ -45,9 +45,9 @@ def mapped_attribute(
     return MappedAttribute(
         path=path,
         source=source or expression or "",
-        type=type,
-        convert=converter(type, multivalued=values["multivalued"]),
-        lookup=attribute.property if attribute and attribute.read is None and type is AttributeType.STRING else None,
+        type=kind,
+        convert=converter(kind, multivalued=values["multivalued"]),
+        lookup=attribute.property if attribute and attribute.read is None and kind is AttributeType.STRING else None,
         attribute=attribute,
         constant=constant,
         expression=compiled,
@@ -87,9 +87,9 @@ def default_mapping(template: Template) -> CompiledObjectMapping:
     """Return the mapping of a template."""
     rows = []
     for row in template.user_mapping:
-        common = {"required": row.required, "matching_priority": row.matching_priority or 0}
+        common: dict[str, Any] = {"required": row.required, "matching_priority": row.matching_priority or 0}
         if row.kind is MappingKind.ACTIVE:
-            rows.append(mapped_attribute(row.target, expression=ACTIVE, type=AttributeType.BOOLEAN, **common))
+            rows.append(mapped_attribute(row.target, expression=ACTIVE, kind=AttributeType.BOOLEAN, **common))
         elif row.kind is MappingKind.CONSTANT:
             rows.append(mapped_attribute(row.target, constant=row.value, **common))
         else:

@@ -99,17 +99,18 @@ def _disable(case: Case, _: Deprovisioning | None) -> Wanted:
         if case.scope.event in LOSSES_OF_SCOPE and not case.rules.keeps_links:
             return skip(case.scope.failed, "The account is disabled and no longer managed", forgets=True)
         return nothing("The account is disabled", case.scope, in_scope=False)
-    old = person.account.resource.get(path) if person.account else None
-    return _write(case, Kind.DISABLE, "The account is disabled", path, value, old)
+    return _write(case, path, value)
 
 
 _REMOVING: Final = frozenset({Operation.DISABLE, Operation.DELETE})
 
 
-def _write(case: Case, kind: Kind, subject: str, path: str, value: Any, old: Any) -> Wanted:
+def _write(case: Case, path: str, value: Any) -> Wanted:
+    person = case.person
+    old = person.account.resource.get(path) if person.account else None
     return Wanted(
-        kind=kind,
-        reason=numbered(subject, case.scope.reasons),
+        kind=Kind.DISABLE,
+        reason=numbered("The account is disabled", case.scope.reasons),
         in_scope=False,
         failed=case.scope.failed,
         resource={**_base(case), path: value},

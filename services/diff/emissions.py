@@ -96,7 +96,10 @@ def refused(person: Person, wanted: Wanted, code: Code, at: datetime) -> Emissio
     """Return the outcome that tells that a user failed before anything was asked of the target."""
     assignment = person.assignment
     step = Step(
-        name="EntrySynchronizationMatching", type=StepType.MATCHING, status=StepStatus.FAILURE, description=wanted.reason
+        name="EntrySynchronizationMatching",
+        type=StepType.MATCHING,
+        status=StepStatus.FAILURE,
+        description=wanted.reason,
     )
     outcome = ProvisioningOutcome(
         job_id=person.job_id,

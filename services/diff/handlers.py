@@ -6,7 +6,15 @@ from typing import TypeVar
 
 from services.diff import claims, store
 from services.diff.backoff import Backoff
-from services.diff.core import Decision, Occasion, assignment_arrived, license_arrived, retry_due, rules_changed, with_assignment
+from services.diff.core import (
+    Decision,
+    Occasion,
+    assignment_arrived,
+    license_arrived,
+    retry_due,
+    rules_changed,
+    with_assignment,
+)
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.rules import Rules, rules_of
@@ -52,8 +60,7 @@ class Handlers:
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""
         theirs = [item for item in received if item.message.result is not Result.SKIPPED]
-        holders = await claims.holders_of_accounts(tx.connection, (item.message for item in theirs))
-        await self._decide(tx, theirs, outcome_arrived, holders)
+        await self._decide(tx, theirs, outcome_arrived)
 
     async def licenses(self, tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
         """Note who waits for a license and who no longer does."""
@@ -79,7 +86,9 @@ class Handlers:
     ) -> None:
         """Decide anew about persons of whom nothing arrived."""
         rules = await _rules(tx, {job_id for job_id, _ in batch})
-        there = {key: stored for key, stored in batch.items() if key[0] in rules}  # a job may be deleted in this very moment
+        there = {
+            key: stored for key, stored in batch.items() if key[0] in rules
+        }  # a job may be deleted in this very moment
         taken = await claims.claim(tx.connection, (stored.person for stored in there.values()), rules)
         changed: list[Person] = []
         for key, stored in there.items():
@@ -95,12 +104,13 @@ class Handlers:
         tx: Transaction,
         received: Sequence[Received[M]],
         decide: Callable[[Person, M, Occasion], Decision],
-        holders: dict[tuple[str, str], str] | None = None,
     ) -> None:
         if not received:
             return
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
+        holders = claims.Holders()
+        await holders.read(tx.connection, (item.message for item in batch))
         persons = {key: stored.person for key, stored in known.items()}
         changed: dict[Key, Person] = {}
         for item in batch:
@@ -108,17 +118,19 @@ class Handlers:
             person = persons.get(key)
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
-            found = (key[0], getattr(item.message, "target_id", None) or "")
-            taken = holders is not None and holders.get(found, key[1]) != key[1]
-            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=taken)
+            occasion = self._occasion(
+                tx, rules[key[0]], item.envelope.correlation_id, taken=holders.another(item.message)
+            )
             decision = decide(person, item.message, occasion)
             if decision.person is not person:
                 _emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
-                if holders is not None and decision.person.account is not None:
-                    holders.setdefault(found, key[1])
         await store.save_decided(tx.connection, list(changed.values()))
-        gone = [key for key, person in changed.items() if rules[key[0]].shared_values and not person.may_exist and not person.entered]
+        gone = [
+            key
+            for key, person in changed.items()
+            if rules[key[0]].shared_values and not person.may_exist and not person.entered
+        ]
         await claims.release(tx.connection, gone)
 
     def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:

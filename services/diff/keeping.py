@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.diff.mapping import kept_back, notes_of
-from services.diff.person import Account, Person
+from services.diff.person import Account
 from services.diff.rules import Rules
 from services.diff.wanted import (
     Case,
@@ -32,7 +32,12 @@ def create(case: Case) -> Wanted:
     if not rules.creates:
         return _find_only(case)
     resource = case.mapped.for_create()
-    if person.in_flight and person.sent and person.sent.operation is Operation.CREATE and carries(person, resource, rules):
+    if (
+        person.in_flight
+        and person.sent
+        and person.sent.operation is Operation.CREATE
+        and carries(person, resource, rules)
+    ):
         return nothing("The creation under way carries what is wanted", notes=notes)
     return Wanted(
         kind=Kind.CREATE,
@@ -125,7 +130,8 @@ def values_for(account: Account, mapped: Mapped, rules: Rules) -> dict[str, Any]
         wanted = {**wanted, **dict.fromkeys(mapped.cleared)}
     if not rules.flows:
         return wanted
-    return {path: value for path, value in ((path, _flowing(path, value, account, rules)) for path, value in wanted.items()) if value is not _STAYS}
+    flowing = {path: _flowing(path, value, account, rules) for path, value in wanted.items()}
+    return {path: value for path, value in flowing.items() if value is not _STAYS}
 
 
 _STAYS: Any = object()

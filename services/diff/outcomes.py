@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from services.diff.core import Decision, Occasion, finish, settle, unchanged
+from services.diff.decision_table import decide
 from services.diff.emissions import Fact
 from services.diff.person import Account, Person
 from services.diff.rules import Rules
-from services.diff.decision_table import decide
 from shared.contracts.changes import Operation
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import message_key

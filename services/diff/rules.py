@@ -24,8 +24,8 @@ class Rules:
 
     ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
     that an account which existed before keeps. ``always`` are paths that go with every update. ``any_case`` are paths where a difference
-    in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept. ``fingerprint`` is another
-    one for rules that may decide otherwise.
+    in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept.
+    ``fingerprint`` differs for rules that may decide otherwise.
     """
 
     mapping: CompiledObjectMapping

@@ -92,7 +92,9 @@ def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rul
     certain = assigned is not None or entitled is not None
     if not certain and (assignment.lifecycle is Lifecycle.UNKNOWN or (not told and inactive is None)):
         return Scope(standing=Standing.UNTOLD, failed=failed)
-    return Scope(standing=Standing.OUT, failed=failed, event=_event(assignment, certain=certain, active=inactive is None))
+    return Scope(
+        standing=Standing.OUT, failed=failed, event=_event(assignment, certain=certain, active=inactive is None)
+    )
 
 
 def _event(assignment: DirectoryAssignment, *, certain: bool, active: bool) -> Event:

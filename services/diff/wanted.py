@@ -98,19 +98,17 @@ class Case:
     trust_done: bool
 
 
-def skip(failed: tuple[FailedCondition, ...], subject: str = "The user was skipped", *, forgets: bool = False) -> Wanted:
+def skip(
+    failed: tuple[FailedCondition, ...], subject: str = "The user was skipped", *, forgets: bool = False
+) -> Wanted:
     """Return that nothing is to be written, with every reason."""
     reason = numbered(subject, [str(condition) for condition in failed])
     return Wanted(kind=Kind.SKIP, reason=reason, in_scope=False, failed=failed, resource={}, forgets=forgets)
 
 
-def nothing(
-    reason: str, scope: Scope = IN_SCOPE, *, in_scope: bool = True, notes: tuple[str, ...] = ()
-) -> Wanted:
+def nothing(reason: str, scope: Scope = IN_SCOPE, *, in_scope: bool = True, notes: tuple[str, ...] = ()) -> Wanted:
     """Return that all is as it is to be, or that it has to be waited for."""
-    return Wanted(
-        kind=Kind.NOTHING, reason=reason, in_scope=in_scope, failed=scope.failed, resource={}, notes=notes
-    )
+    return Wanted(kind=Kind.NOTHING, reason=reason, in_scope=in_scope, failed=scope.failed, resource={}, notes=notes)
 
 
 def does_not_create() -> FailedCondition:

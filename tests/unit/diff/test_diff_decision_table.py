@@ -150,7 +150,9 @@ def create_off_no_hit() -> None:
 
 
 def ignored() -> None:
-    ignoring = occasion(rules(mapping_of(filter=scoping_filter(("city", "EQUALS", "Oslo"), part="input_filter_groups"))))
+    ignoring = occasion(
+        rules(mapping_of(filter=scoping_filter(("city", "EQUALS", "Oslo"), part="input_filter_groups")))
+    )
     for person in (None, linked()):
         decision = assignment_arrived(person, assignment(2, assigned=False, surname="Sample"), ignoring)
         assert (changes(decision), decision.person.status) == ([], UserStatus.SKIPPED)

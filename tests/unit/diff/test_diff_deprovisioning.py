@@ -125,9 +125,7 @@ ROWS = {
     "Role changed to a non-entitled role": Row(
         event=live(9, roles=[OTHER_ROLE]), expected="disable nothing nothing disable nothing", counts=True
     ),
-    "Mapped attribute changed": Row(
-        event=live(9, surname="Sample"), expected="update update nothing update update"
-    ),
+    "Mapped attribute changed": Row(event=live(9, surname="Sample"), expected="update update nothing update update"),
     "Attribute cleared": Row(event=live(9, surname=None), expected="nothing nothing nothing nothing nothing"),
 }
 CELLS = [
