@@ -65,5 +65,6 @@ class Holders:
 
 
 def _found(message: Message) -> tuple[str, str] | None:
-    adopted = isinstance(message, ProvisioningOutcome) and message.result is Result.ADOPTED
-    return (message.job_id, message.target_id) if adopted and message.target_id else None
+    if not isinstance(message, ProvisioningOutcome) or message.result is not Result.ADOPTED or not message.target_id:
+        return None
+    return message.job_id, message.target_id

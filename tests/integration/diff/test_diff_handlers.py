@@ -5,7 +5,6 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,17 +36,9 @@ from tests.support.builders_diff import (
     records,
 )
 from tests.support.eventually import eventually
-from tests.support.frames import opened_frame, outbox, publish, reading, running_service, settings_for
+from tests.support.frames import outbox, publish, reading, running_service, settings_for
 
 HANDLERS = Handlers(backoff=BACKOFF, retry_batch=500)
-
-
-@pytest.fixture
-async def frame(database_url: str) -> AsyncIterator[Frame]:
-    async with opened_frame("diff", settings_for(database_url, kind=DiffSettings)) as opened:
-        async with opened.transaction() as tx:
-            await store_jobs(tx, [received(job_record())])
-        yield opened
 
 
 def consumer(frame: Frame) -> BatchConsumer:
@@ -300,6 +291,7 @@ async def crash(database_url: str, point: str, step: str) -> None:
     program = f"""
 import asyncio
 from tests.integration.diff.test_diff_handlers import *
+from tests.support.frames import opened_frame
 from shared.runtime import crashpoints
 
 async def main():
