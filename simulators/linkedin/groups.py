@@ -94,6 +94,9 @@ class Groups:
                 return Answer(body=listing([]))
             raise
         found = [group for group in self._by_id.values() if group.display_name.casefold() == value.casefold()]
+        if self._faults and found:
+            now = time.time()
+            found = [group for group in found if not self._faults.hides(now - group.created_at, "Groups")]
         return Answer(body=listing([selected(self._rendered(group, query), query) for group in found]))
 
     def read(self, group_id: str, query: dict[str, str]) -> Answer:
