@@ -18,7 +18,7 @@ from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 
 MOST_REFUSALS: Final = 100
-"""How many refusals one command may meet; what is still in doubt then counts as refused. That somebody is not there to be removed is none."""
+"""How many refusals one command may meet; what is still in doubt then counts as refused. "Not there to be removed" is none."""
 
 _ABOUT_MEMBERS: Final = frozenset(
     {Code.SERVICE_INCOMPATIBLE, Code.INVALID_ANCHOR, Code.CONFLICT, Code.UNPROCESSABLE_ENTITY}
@@ -61,7 +61,7 @@ def _finish(trail: Trail, tally: _Tally) -> Finish:
     reason = f"{_counted(tally.settled)} {done} the group."
     if tally.settled:
         trail.note(EXPORT, StepStatus.SUCCESS, reason)
-    if tally.refusal is None:
+    if not tally.refused or tally.refusal is None:  # a refusal that none of the halves met again is over
         return trail.done(reason)
     message = f"{_counted(len(tally.refused))} refused. {tally.refusal.message}"
     trail.note(EXPORT, StepStatus.WARNING if tally.settled else StepStatus.FAILURE, message, tally.refusal)

@@ -113,6 +113,13 @@ def test_removing_who_is_not_there_is_done_also_where_the_target_answers_no_targ
     assert (finish.result, finish.refused_members) == (Result.DONE, ()), "a repeat of the largest change"
 
 
+def test_a_refusal_that_none_of_the_halves_meets_again_refuses_nobody() -> None:
+    work = Work(command=a_member_command(ADD, ["u1", "u2"]), target_id="7")
+    finish, sent = follow(work, status(413), OK, OK, profile=TAKES_GROUPS)
+    assert [len(operations(each)[0]["value"]) for each in sent] == [2, 1, 1]
+    assert (finish.result, finish.reason) == (Result.DONE, "2 members were added to the group.")
+
+
 def test_no_members_need_no_request() -> None:
     finish, sent = follow(Work(command=a_member_command(ADD, []), target_id="7"), profile=TAKES_GROUPS)
     assert (sent, finish.result) == ([], Result.DONE)
