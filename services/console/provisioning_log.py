@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.contracts.changes import Operation, change_id
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ACTIONS: Final = ("create", "update", "disable", "delete", "other")
 STATUSES: Final = ("success", "warning", "failure", "skipped")
 _STATUS: Final[Mapping[str, str]] = {
@@ -23,10 +25,18 @@ _STATUS: Final[Mapping[str, str]] = {
 }
 _WRITTEN: Final = frozenset({Result.DONE, Result.ADOPTED})
 _BODY: Final = {"steps", "modified", "failure", "reason", "reasons"}
+_GROUP: Final = _BODY | {"object_type", "resource"}
+"""Of a group its name is kept too: there is no row of it elsewhere."""
+_MEMBERSHIP: Final = frozenset({Operation.ADD_MEMBERS, Operation.REMOVE_MEMBERS})
 
 
 def action_of(outcome: ProvisioningOutcome) -> str:
-    """Return ``provisioningAction``; an outcome without an operation is ``other``, as in the Entra portal."""
+    """Return ``provisioningAction`` as the Entra portal words it.
+
+    An outcome without an operation is ``other``; a change of members is an ``update`` of the group.
+    """
+    if outcome.operation in _MEMBERSHIP:
+        return Operation.UPDATE.value
     return "other" if outcome.operation is Operation.NONE else outcome.operation.value
 
 
@@ -37,15 +47,17 @@ def status_of(outcome: ProvisioningOutcome) -> str:
 
 def body_of(outcome: ProvisioningOutcome) -> str:
     """Return what is kept of an outcome beside its columns, as JSON."""
-    include = _BODY
+    include = _GROUP if outcome.object_type is ObjectType.GROUP else _BODY
     if outcome.operation is Operation.CREATE and not outcome.modified and outcome.result in _WRITTEN:
-        include = _BODY | {"resource"}
+        include = include | {"resource"}
     return outcome.__pydantic_serializer__.to_json(outcome, include=include, by_alias=True, exclude_none=True).decode()
 
 
 def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the log record of one row. ``body`` is what ``body_of`` kept; times are UTC."""
     failure = body.get("failure")
+    is_group = body.get("objectType") == ObjectType.GROUP
+    name = body.get("resource", {}).get("displayName") if is_group else row["display_name"]
     skipped = "; ".join(body.get("reasons") or [body.get("reason", "")])
     error = None
     if failure:
@@ -66,8 +78,15 @@ def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]
         "changeId": str(change_id(row["job_id"], row["object_id"], row["generation"])),
         "provisioningAction": row["action"],
         "durationInMilliseconds": row["duration_ms"],
-        "sourceIdentity": {"id": row["object_id"], "displayName": row["display_name"], "identityType": "User"},
-        "targetIdentity": {"id": row["target_id"] or "", "identityType": USER_SCHEMA},
+        "sourceIdentity": {
+            "id": row["object_id"],
+            "displayName": name,
+            "identityType": "Group" if is_group else "User",
+        },
+        "targetIdentity": {
+            "id": row["target_id"] or "",
+            "identityType": GROUP_SCHEMA if is_group else USER_SCHEMA,
+        },
         "provisioningStatusInfo": {"status": row["status"], "errorInformation": error},
         "provisioningSteps": [
             {
@@ -84,7 +103,7 @@ def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]
                 "oldValue": _value(attribute.get("old")),
                 "newValue": _value(attribute.get("new")),
             }
-            for attribute in body.get("modified") or _created(body)
+            for attribute in body.get("modified") or (_created(body) if row["action"] == Operation.CREATE else ())
         ],
     }
 

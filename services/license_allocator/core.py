@@ -33,7 +33,11 @@ def arrival_order(changes: Iterable[Change]) -> list[Change]:
 
 
 def decide_change(pool: Pool, entry: Entry | None, change: Change) -> Decision:
-    """Decide whether a change may go out; ``entry`` is what the ledger knows of its object."""
+    """Decide whether a change may go out; ``entry`` is what the ledger knows of its object. Changes of groups always do, uncounted."""
+    if change.object_type is ObjectType.GROUP:
+        return _pass(
+            pool, None, change, LicenseDecision.NOT_NEEDED, "a group takes no license; its members have their own"
+        )
     if entry is not None and change.generation <= entry.generation:
         return _unmoved(pool, entry, f"generation {change.generation} was overtaken by {entry.generation}")
     if entry is not None and entry.state is State.WAITING:
@@ -82,9 +86,8 @@ def _decide_waiting(pool: Pool, entry: Entry, change: Change) -> Decision:
 
 def _decide_counted(pool: Pool, entry: Entry | None, change: Change) -> Decision:
     if not change.needs_license:
-        # The row keeps the generation of a user, so that an older change that comes late takes no license.
-        known = _known(entry, change) if entry or change.object_type is ObjectType.USER else None
-        return _pass(pool, known, change, LicenseDecision.NOT_NEEDED, "the change needs no license")
+        # The row keeps the generation, so that an older change that comes late takes no license.
+        return _pass(pool, _known(entry, change), change, LicenseDecision.NOT_NEEDED, "the change needs no license")
     known = _known(entry, change)
     if known.state in HELD:
         return _pass(pool, known, change, LicenseDecision.HELD, f"the license of ticket {known.ticket} is held")

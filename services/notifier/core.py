@@ -15,10 +15,24 @@ _STATUSES: Final = 5
 
 
 class Kind(StrEnum):
-    """What a mail is about: users that failed, or the job as a whole. Each kind has a schedule of its own."""
+    """What a mail is about: users or groups that failed, or the job as a whole. Each kind has a schedule of its own."""
 
     USERS = "users"
+    GROUPS = "groups"
     JOB = "job"
+
+    @property
+    def subject(self) -> str:
+        """Return what one subject of this kind is called."""
+        return _SUBJECTS[self]
+
+    @property
+    def whole(self) -> bool:
+        """Return whether it is about the whole of a job."""
+        return self is Kind.JOB
+
+
+_SUBJECTS: Final[dict[Kind, str]] = {Kind.USERS: "user", Kind.GROUPS: "group", Kind.JOB: "condition"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

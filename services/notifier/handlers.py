@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.notifier import store
 from services.notifier.core import Kind, Occurrence, fold
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, JobCondition, ProvisioningOutcome, Result
 from shared.runtime.transaction import Received, Transaction
 
@@ -11,7 +12,7 @@ _RECOVERIES = frozenset({Result.DONE, Result.ADOPTED, Result.WITHDRAWN})
 
 
 async def on_outcomes(tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
-    """Note users that failed, and forget failures of users that succeeded or are no longer wanted."""
+    """Note users and groups that failed, and forget failures of those that succeeded or are no longer wanted."""
     await _save(tx, [_of_outcome(item.message) for item in received])
 
 
@@ -32,7 +33,7 @@ def _of_outcome(outcome: ProvisioningOutcome) -> Occurrence | None:
         return None
     return Occurrence(
         job_id=outcome.job_id,
-        kind=Kind.USERS,
+        kind=Kind.GROUPS if outcome.object_type is ObjectType.GROUP else Kind.USERS,
         subject=outcome.object_id,
         generation=outcome.generation,
         failure=outcome.failure if failed else None,

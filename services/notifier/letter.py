@@ -65,8 +65,8 @@ def write(digest: Digest, *, job_id: str, job_name: str, console_url: str) -> Le
         "job_name": " ".join(job_name.split()),
         "causes": [_shown(cause, job_id, digest.kind, console_url) for cause in digest.causes],
     }
-    count = f"{digest.total} {'user' if digest.total == 1 else 'users'} could not be provisioned"
-    what = count if digest.kind is Kind.USERS else "the job needs attention"
+    count = f"{digest.total} {digest.kind.subject}{'' if digest.total == 1 else 's'} could not be provisioned"
+    what = "the job needs attention" if digest.kind.whole else count
     return Letter(
         subject=header_text(f"Seatkeeper, {job_name[:80]}: {what}"),
         text=_ENVIRONMENT.get_template("mail.txt.j2").render(values),

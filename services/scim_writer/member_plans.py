@@ -17,8 +17,8 @@ from shared.contracts.changes import Operation
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 
-MOST_REQUESTS: Final = 100
-"""How many writes one command may take; what is still in doubt then counts as refused, and diff asks again for each."""
+MOST_REFUSALS: Final = 100
+"""How many refusals one command may meet; what is still in doubt then counts as refused. "Not there to be removed" is none."""
 
 _ABOUT_MEMBERS: Final = frozenset(
     {Code.SERVICE_INCOMPATIBLE, Code.INVALID_ANCHOR, Code.CONFLICT, Code.UNPROCESSABLE_ENTITY}
@@ -61,7 +61,7 @@ def _finish(trail: Trail, tally: _Tally) -> Finish:
     reason = f"{_counted(tally.settled)} {done} the group."
     if tally.settled:
         trail.note(EXPORT, StepStatus.SUCCESS, reason)
-    if tally.refusal is None:
+    if not tally.refused or tally.refusal is None:  # a refusal that none of the halves met again is over
         return trail.done(reason)
     message = f"{_counted(len(tally.refused))} refused. {tally.refusal.message}"
     trail.note(EXPORT, StepStatus.WARNING if tally.settled else StepStatus.FAILURE, message, tally.refusal)
@@ -79,15 +79,15 @@ def _write(
 ) -> Generator[ScimRequest, Verdict, None]:
     """Write the members together, and the halves of what is refused, until a problem or the bound ends it."""
     left = [list(members)]
-    sent = 0
+    refusals = 0
     while left:
         batch = left.pop()
-        if sent == MOST_REQUESTS:
+        if refusals == MOST_REFUSALS:
             tally.refused += batch
             continue
-        sent += 1
         verdict = yield requests.patch(target_id, _operations(trail, batch), trail.endpoint)
-        if verdict.outcome is Result.DONE or (len(batch) == 1 and _as_wanted(trail, verdict)):
+        as_wanted = _as_wanted(trail, verdict)
+        if verdict.outcome is Result.DONE or (len(batch) == 1 and as_wanted):
             tally.settled += len(batch)
             continue
         if verdict.outcome is not Result.FAILED or verdict.code not in _ABOUT_MEMBERS:
@@ -95,7 +95,8 @@ def _write(
             return
         if verdict.gone and not tally.group_asked and not (yield from _is_there(trail, target_id, tally)):
             return
-        tally.refusal = verdict
+        refusals += not as_wanted
+        tally.refusal = tally.refusal if as_wanted else verdict
         if len(batch) == 1:
             tally.refused += batch
         else:
@@ -110,7 +111,7 @@ def _operations(trail: Trail, members: Sequence[str]) -> list[dict[str, object]]
 
 
 def _as_wanted(trail: Trail, verdict: Verdict) -> bool:
-    """Return whether a refusal of one member says that it is so already: there when adding, not there when removing."""
+    """Return whether a refusal says of members that they are as wanted: there when adding, not there when removing."""
     if trail.command.operation is Operation.ADD_MEMBERS:
         return verdict.scim_type == "uniqueness"
     return verdict.scim_type == "noTarget"

@@ -14,7 +14,7 @@ _LIST_HEAD: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """A status, the bytes of the body, headers beyond the media type, and whom the request was about.
+    """A status, the bytes of the body, headers beyond the media type, whom the request was about, and how many members it named.
 
     `committed` says that the store was asked to change and agreed; faults that commit first look at it.
     """
@@ -24,6 +24,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     external_id: str | None = None
     resource_id: str | None = None
+    members: int = 0
     committed: bool = False
 
 

@@ -39,7 +39,8 @@ class Control:
             ("POST", "users"): self._place,
             ("PATCH", "users"): self._edit,
             ("DELETE", "users"): self._erase,
-            ("GET", "groups"): lambda *_: [scim.groups.as_json(group) for group in scim.groups],
+            ("GET", "groups"): self._groups,
+            ("DELETE", "groups"): self._erase_groups,
             ("GET", "writes"): self._writes,
             ("DELETE", "journal"): self._reset,
             ("GET", "faults"): self._faults,
@@ -75,7 +76,8 @@ class Control:
             "users": len(scim.accounts),
             "active": scim.accounts.active,
             "duplicates": scim.accounts.duplicates,
-            "groups": len(list(scim.groups)),
+            "groups": len(scim.groups),
+            "memberships": scim.groups.memberships,
             "licensesInUse": scim.configurations.in_use,
             "seats": scim.configurations.seats,
             "pools": [
@@ -194,6 +196,22 @@ class Control:
         if account is None:
             raise LookupError("There is no user with this id.")
         return account
+
+    def _groups(self, rest: str, *_: object) -> Any:
+        groups = self._scim.groups
+        if not rest:
+            return [groups.as_json(group) for group in groups]
+        group = groups.get(rest)
+        if group is None:
+            raise LookupError("There is no group with this id.")
+        return groups.as_json(group)
+
+    def _erase_groups(self, rest: str, *_: object) -> None:
+        """Take one group, or every one, away behind the client's back."""
+        if not rest:
+            self._scim.groups.clear()
+        elif not self._scim.groups.remove(rest):
+            raise LookupError("There is no group with this id.")
 
     async def _users(self, request: web.BaseRequest, query: dict[str, str]) -> web.StreamResponse:
         """All accounts in order of creation, sent in pieces so that 100,000 of them do not stop the SCIM endpoint."""

@@ -138,10 +138,12 @@ class Faults:
                 detail = fault.options.get("detail", "The value of an attribute is not acceptable.")
                 raise ScimError(fault.options.get("status", 400), detail, fault.options.get("scimType", "invalidValue"))
 
-    def hides(self, age: float) -> bool:
-        """Whether a user created `age` seconds ago is invisible to this filter request, by a staleFilter fault."""
+    def hides(self, age: float, resource: str) -> bool:
+        """Whether a user or group created `age` seconds ago is invisible to this filter request, by a staleFilter fault."""
         for fault in self._faults.values():
-            if fault.kind == "staleFilter" and fault.options["seconds"] > age and self._chance(fault):
+            if fault.kind != "staleFilter" or not self._concerns(fault, "GET", resource):
+                continue
+            if fault.options["seconds"] > age and self._chance(fault):
                 self._use(fault)
                 return True
         return False

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -12,8 +12,9 @@ from simulators.linkedin.answers import Answer, listing, selected
 from simulators.linkedin.attributes import CORE_GROUP
 from simulators.linkedin.errors import GatewayError, ScimError
 from simulators.linkedin.faults import Faults
-from simulators.linkedin.filters import parse_conditions, parse_equals
-from simulators.linkedin.patch import MISSING, Operation, operations
+from simulators.linkedin.filters import parse_equals
+from simulators.linkedin.group_patch import GroupChange, apply, listed
+from simulators.linkedin.members import MemberChange, Members
 from simulators.linkedin.settings import Settings
 from simulators.linkedin.users import page_bounds, parsed
 
@@ -30,7 +31,7 @@ class Group:
         self.version = 0
         self.display_name = ""
         self.external_id: str | None = None
-        self.members: dict[str, None] = {}
+        self.members: Members = {}
 
 
 class Groups:
@@ -45,6 +46,22 @@ class Groups:
 
     def __iter__(self) -> Iterator[Group]:
         return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    @property
+    def memberships(self) -> int:
+        """How many members all groups have together."""
+        return sum(len(group.members) for group in self._by_id.values())
+
+    def get(self, group_id: str) -> Group | None:
+        """The group with this id."""
+        return self._by_id.get(group_id)
+
+    def remove(self, group_id: str) -> bool:
+        """Take one group away; False when it is not there."""
+        return self._by_id.pop(group_id, None) is not None
 
     def clear(self) -> None:
         """Forget every group."""
@@ -77,6 +94,9 @@ class Groups:
                 return Answer(body=listing([]))
             raise
         found = [group for group in self._by_id.values() if group.display_name.casefold() == value.casefold()]
+        if self._faults and found:
+            now = time.time()
+            found = [group for group in found if not self._faults.hides(now - group.created_at, "Groups")]
         return Answer(body=listing([selected(self._rendered(group, query), query) for group in found]))
 
     def read(self, group_id: str, query: dict[str, str]) -> Answer:
@@ -90,8 +110,7 @@ class Groups:
         answer.external_id = document.get("externalId")
         self._faults.reject("POST", "Groups", answer.external_id, document["displayName"])
         group = Group(f"{self._random.getrandbits(80):020x}", time.time())
-        members = self._members(document.get("members", []))
-        self._store(group, document["displayName"], document.get("externalId"), members)
+        self._replace(group, document, answer)
         self._by_id[group.id] = group
         answer.status, answer.committed = 201, True
         answer.headers["Location"] = f"{self._accounts.base_url}/Groups/{group.id}"
@@ -102,8 +121,7 @@ class Groups:
         group = self._found(group_id, answer)
         document = _checked(parsed(raw))
         self._faults.reject("PUT", "Groups", group.external_id, group.display_name)
-        members = self._members(document.get("members", []))
-        self._store(group, document["displayName"], document.get("externalId"), members)
+        self._replace(group, document, answer)
         answer.committed = True
         return self._with_resource(answer, group)
 
@@ -111,25 +129,22 @@ class Groups:
         """PATCH /Groups/{id}: all operations or none; 204, as groups may be large."""
         group = self._found(group_id, answer)
         self._faults.reject("PATCH", "Groups", group.external_id, group.display_name)
-        state: dict[str, Any] = {
-            "displayName": group.display_name,
-            "externalId": group.external_id,
-            "members": dict(group.members),
-        }
-        for operation in operations(parsed(raw)):
-            for path, value in _paths(operation):
-                self._change(state, operation.verb, path, value)
-        if not isinstance(state["displayName"], str) or not state["displayName"]:
-            raise ScimError(400, "Attribute 'displayName' is required and must be a string.", "invalidValue")
-        self._store(group, state["displayName"], state["externalId"], state["members"])
+        change = _change_of(group)
+        apply(change, parsed(raw), self._known)
+        self._refuse_many(change.named)
+        answer.members = change.named
+        self._store(group, change)
         answer.status, answer.committed = 204, True
         answer.headers["ETag"] = _etag(group)
         answer.resource_id = group.id
         return answer
 
     def delete(self, group_id: str, answer: Answer) -> Answer:
-        """DELETE /Groups/{id}: 204; its members stay, with their licenses."""
+        """DELETE /Groups/{id}: 204, unless the settings refuse it; its members stay, with their licenses."""
+        if self._settings.deleteGroup != "remove":
+            raise ScimError(int(self._settings.deleteGroup), "Groups cannot be deleted.")
         group = self._found(group_id, answer)
+        self._faults.reject("DELETE", "Groups", group.external_id, group.display_name)
         del self._by_id[group.id]
         answer.status, answer.committed = 204, True
         return answer
@@ -153,68 +168,59 @@ class Groups:
             answer.external_id = group.external_id
         return group
 
-    def _store(self, group: Group, name: str, external_id: object, members: dict[str, None]) -> None:
-        if external_id is not None and not isinstance(external_id, str):
+    def _replace(self, group: Group, document: dict[str, Any], answer: Answer) -> None:
+        named = listed(document.get("members", []))
+        self._refuse_many(len(named))
+        answer.members = len(named)
+        change = _change_of(group)
+        change.display_name, change.external_id = document["displayName"], document.get("externalId")
+        change.members.clear()
+        change.members.add(self._known(named))
+        self._store(group, change)
+
+    def _store(self, group: Group, change: GroupChange) -> None:
+        """Make the group what it is to become. Costs what changes: a member of a large group no more than one of a small group."""
+        if change.external_id is not None and not isinstance(change.external_id, str):
             raise ScimError(400, "'externalId' must be a string.", "invalidValue")
-        for other in self._by_id.values():
-            if other is group or self._settings.uniqueness == "allow":
-                continue
-            if other.display_name.casefold() == name.casefold():
-                raise ScimError(409, "Another group has this 'displayName'.", "uniqueness")
-            if external_id and other.external_id == external_id:
-                raise ScimError(409, "Another group has this 'externalId'.", "uniqueness")
-        if group.version and (group.display_name, group.external_id, group.members) == (name, external_id, members):
+        known_as = (group.display_name, group.external_id)
+        renamed = known_as != (change.display_name, change.external_id)
+        if renamed and self._settings.uniqueness != "allow":
+            self._refuse_double(group, change)
+        if group.version and not renamed and not change.members:
             return
-        group.display_name, group.external_id, group.members = name, external_id, members
+        group.display_name, group.external_id = change.display_name, change.external_id
+        change.members.commit()
         group.version += 1
         group.updated_at = time.time()
 
-    def _change(self, state: dict[str, Any], verb: str, path: str, value: object) -> None:
-        urn = CORE_GROUP.lower() + ":"
-        name = path[len(urn) :] if path.lower().startswith(urn) else path
-        lowered = name.lower()
-        if lowered in ("displayname", "externalid"):
-            key = "displayName" if lowered == "displayname" else "externalId"
-            if verb == "remove" and key == "displayName":
-                raise ScimError(400, "'displayName' is required and cannot be removed.", "mutability")
-            state[key] = None if verb == "remove" else value
-        elif lowered == "members":
-            self._change_members(state["members"], verb, value)
-        elif lowered.startswith("members[") and name.endswith("]"):
-            self._select_members(state["members"], verb, name[len("members[") : -1])
-        elif lowered in ("id", "meta"):
-            raise ScimError(400, f"'{lowered}' is read-only.", "mutability")
-        elif lowered != "schemas":
-            raise ScimError(400, "The path names an attribute that groups do not have.", "invalidPath")
-
-    def _change_members(self, members: dict[str, None], verb: str, value: object) -> None:
-        if verb == "remove":
-            if value is MISSING or value is None:
-                members.clear()
-            else:
-                for member in _listed(value):
-                    members.pop(member, None)
-            return
-        if verb == "replace":
-            members.clear()
-        members.update(self._members(value))
-
-    def _select_members(self, members: dict[str, None], verb: str, conditions: str) -> None:
-        parsed_conditions = parse_conditions(conditions)
-        if verb != "remove" or any(name != "value" for name, _ in parsed_conditions):
-            raise ScimError(400, "Members can be selected by value only, and only to be removed.", "invalidFilter")
-        for _, member in parsed_conditions:
-            members.pop(str(member), None)
-
-    def _members(self, value: object) -> dict[str, None]:
-        members: dict[str, None] = {}
-        for member in _listed(value):
-            if self._accounts.get(member) is None and self._settings.unknownMember != "keep":
-                if self._settings.unknownMember == "reject":
-                    raise ScimError(400, "'members' must hold ids of users that exist.", "invalidValue")
+    def _refuse_double(self, group: Group, change: GroupChange) -> None:
+        for other in self._by_id.values():
+            if other is group:
                 continue
-            members[member] = None
-        return members
+            if other.display_name.casefold() == change.display_name.casefold():
+                raise ScimError(409, "Another group has this 'displayName'.", "uniqueness")
+            if change.external_id and other.external_id == change.external_id:
+                raise ScimError(409, "Another group has this 'externalId'.", "uniqueness")
+
+    def _refuse_many(self, named: int) -> None:
+        most = self._settings.mostMembers
+        if most and named > most:
+            raise ScimError(413, f"A request may name at most {most} members.")
+
+    def _known(self, members: Iterable[str]) -> list[str]:
+        """Those who may be members: whoever the settings say, or ScimError."""
+        how = self._settings.unknownMember
+        if how == "keep":
+            return list(members)
+        known = []
+        for member in members:
+            if self._accounts.get(member) is not None:
+                known.append(member)
+            elif how == "reject":
+                raise ScimError(400, "'members' must hold ids of users that exist.", "invalidValue")
+            elif how == "notFound":
+                raise ScimError(404, "There is no user with an id that 'members' holds.")
+        return known
 
     def _with_resource(self, answer: Answer, group: Group) -> Answer:
         answer.body = self._rendered(group, {})
@@ -246,12 +252,10 @@ def _etag(group: Group) -> str:
     return f'W/"{group.version}"'
 
 
-def _paths(operation: Operation) -> list[tuple[str, object]]:
-    if operation.path is not None:
-        return [(operation.path, operation.value)]
-    if not isinstance(operation.value, dict):
-        raise ScimError(400, "An operation without a path needs an object as its value.", "invalidValue")
-    return [(path, value) for path, value in operation.value.items() if path.lower() != "id"]
+def _change_of(group: Group) -> GroupChange:
+    return GroupChange(
+        display_name=group.display_name, external_id=group.external_id, members=MemberChange(group.members)
+    )
 
 
 def _checked(document: object) -> dict[str, Any]:
@@ -263,14 +267,3 @@ def _checked(document: object) -> dict[str, Any]:
     if not isinstance(document.get("displayName"), str) or not document["displayName"]:
         raise ScimError(400, "Attribute 'displayName' is required and must be a string.", "invalidValue")
     return document
-
-
-def _listed(value: object) -> list[str]:
-    """The ids in a members value: an array of objects with `value`, or one such object."""
-    ids: list[str] = []
-    for entry in value if isinstance(value, list) else [value] if value is not None else []:
-        member = entry.get("value") if isinstance(entry, dict) else entry
-        if not isinstance(member, str) or not member:
-            raise ScimError(400, "Each of 'members' must be an object with a 'value'.", "invalidValue")
-        ids.append(member)
-    return ids

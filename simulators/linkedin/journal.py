@@ -5,7 +5,7 @@ from typing import Any, Final
 
 _RING: Final = 500_000
 _WRITES: Final = frozenset({"POST", "PATCH", "PUT", "DELETE"})
-Entry = tuple[int, float, str, str, str | None, str | None, int, bool]
+Entry = tuple[int, float, str, str, str | None, str | None, int, bool, int]
 
 
 class Journal:
@@ -41,12 +41,13 @@ class Journal:
         external_id: str | None,
         status: int,
         accepted: bool,
+        members: int = 0,
     ) -> None:
-        """Note one write: `at` is when it arrived (epoch seconds), `accepted` whether it was committed."""
+        """Note one write: `at` is when it arrived (epoch seconds), `accepted` whether it was committed, `members` how many it named."""
         if method not in _WRITES:
             return
         self._seq += 1
-        entry = (self._seq, at, method, resource, resource_id, external_id, status, accepted)
+        entry = (self._seq, at, method, resource, resource_id, external_id, status, accepted, members)
         if len(self._ring) < self._capacity:
             self._ring.append(entry)
         else:
@@ -60,7 +61,7 @@ class Journal:
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
-    seq, at, method, resource, resource_id, external_id, status, accepted = entry
+    seq, at, method, resource, resource_id, external_id, status, accepted, members = entry
     return {
         "seq": seq,
         "at": at,
@@ -70,4 +71,5 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "externalId": external_id,
         "status": status,
         "accepted": accepted,
+        "members": members,
     }

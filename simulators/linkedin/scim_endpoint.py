@@ -77,6 +77,7 @@ class ScimEndpoint:
                     external_id=answer.external_id,
                     status=status,
                     accepted=answer.committed,
+                    members=answer.members,
                 )
         if response is None:
             if request.transport is not None:

@@ -14,7 +14,8 @@ _CHOICES: Final[dict[str, tuple[object, ...]]] = {
     "uniqueness": ("conflict", "allow"),
     "preexisting": ("conflict", "link"),
     "unknownManager": ("reject", "drop", "keep"),
-    "unknownMember": ("reject", "drop", "keep"),
+    "unknownMember": ("reject", "notFound", "drop", "keep"),
+    "deleteGroup": ("remove", "405", "501"),
     "errorStatus": ("string", "integer"),
     "patchUserStatus": (200, 204),
 }
@@ -40,8 +41,10 @@ class Settings:
     attributes that can be filtered on. `deleteUser`: status, deactivate (204), or remove (204, gone). `discovery`: serve
     ServiceProviderConfig, Schemas, ResourceTypes. `uniqueness`: 409, or let duplicates in. `preexisting`: a create whose user
     name or e-mail belongs to an account without externalId conflicts, or takes that account over. `unknownManager`,
-    `unknownMember`: references to nobody. `required`: attributes a user must have. `monthlyAssignmentCap`: at most as many
-    license assignments in a calendar month (UTC) as there are seats. `latencyMs`: added to every SCIM request.
+    `unknownMember`: references to nobody (a member: 400, 404, passed over, or kept). `deleteGroup`: status, or remove.
+    `mostMembers`: how many members one request may name before it is answered 413; 0 is without a limit. `required`:
+    attributes a user must have. `monthlyAssignmentCap`: at most as many license assignments in a calendar month (UTC) as
+    there are seats. `latencyMs`: added to every SCIM request.
     """
 
     listWithoutFilter: str = "501"  # noqa: N815 - spelled as on the wire
@@ -54,6 +57,8 @@ class Settings:
     unknownManager: str = "reject"  # noqa: N815 - spelled as on the wire
     unknownMember: str = "reject"  # noqa: N815 - spelled as on the wire
     required: list[str] = field(default_factory=lambda: ["externalId", "userName", "email"])
+    deleteGroup: str = "remove"  # noqa: N815 - spelled as on the wire
+    mostMembers: int = 0  # noqa: N815 - spelled as on the wire
     errorStatus: str = "string"  # noqa: N815 - spelled as on the wire
     patchUserStatus: int = 200  # noqa: N815 - spelled as on the wire
     monthlyAssignmentCap: bool = False  # noqa: N815 - spelled as on the wire
@@ -81,6 +86,9 @@ def _check(name: str, value: object) -> None:
     elif name in _SUBSETS:
         if not isinstance(value, list) or not all(isinstance(item, str) and item in _SUBSETS[name] for item in value):
             raise SettingError(name, f"Must be an array of some of {', '.join(sorted(_SUBSETS[name]))}.")
+    elif name == "mostMembers":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise SettingError(name, "Must be a whole number, 0 or more.")
     elif name == "latencyMs":
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise SettingError(name, "Must be a number of milliseconds, 0 or more.")

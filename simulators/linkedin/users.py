@@ -42,7 +42,7 @@ class Users:
         found = self._accounts.find(attribute, value)
         if self._faults and found:
             now = time.monotonic()
-            found = [account for account in found if not self._faults.hides(now - account.visible_from)]
+            found = [account for account in found if not self._faults.hides(now - account.visible_from, "Users")]
         return Answer(body=listing([selected(account.body, query) for account in found]))
 
     def read(self, account_id: str, query: dict[str, str], if_none_match: str | None) -> Answer:

@@ -153,3 +153,74 @@ async def test_the_control_plane_shows_groups(service: Service) -> None:
     assert [(each["id"], each["displayName"], each["members"]) for each in shown] == [
         (created["id"], "Sales EMEA", people)
     ]
+
+
+async def test_a_merged_replace_without_a_path_renames_as_entra_sends_it(service: Service) -> None:
+    group_id = (await _group(service))["id"]
+    for operation, name in (
+        ({"op": "replace", "value": {"displayName": "First", "externalId": "x"}}, "First"),
+        ({"op": "Replace", "value": {"id": group_id, "displayName": "Second"}}, "Second"),
+        ({"op": "Add", "path": f"{GROUP}:displayName", "value": "Third"}, "Third"),
+    ):
+        assert (await service.patch(group_id, operation, resource="Groups")).status == 204
+        assert (await service.scim("GET", f"/Groups/{group_id}")).json["displayName"] == name
+    assert (await service.scim("GET", f"/Groups/{group_id}")).json["externalId"] == "x"
+
+
+async def test_a_member_who_does_not_exist_may_also_be_answered_404(service: Service) -> None:
+    people = await _people(service, 1)
+    group_id = (await _group(service))["id"]
+    await service.settings(unknownMember="notFound")
+    operation = {"op": "add", "path": "members", "value": [{"value": people[0]}, {"value": "nobody"}]}
+    assert (await service.patch(group_id, operation, resource="Groups")).status == 404
+    assert await _members(service, group_id) == [], "all or none"
+
+
+async def test_a_request_may_name_a_limited_number_of_members(service: Service) -> None:
+    people = await _people(service, 3)
+    group_id = (await _group(service))["id"]
+    await service.settings(mostMembers=2)
+    operation = {"op": "add", "path": "members", "value": [{"value": each} for each in people]}
+    assert (await service.patch(group_id, operation, resource="Groups")).status == 413
+    selections = [{"op": "remove", "path": f'members[value eq "{each}"]'} for each in people]
+    assert (await service.patch(group_id, *selections, resource="Groups")).status == 413
+    assert (await service.patch(group_id, *selections[:2], resource="Groups")).status == 204
+    body = {"schemas": [GROUP], "displayName": "Large", "members": operation["value"]}
+    assert (await service.scim("POST", "/Groups", body)).status == 413
+
+
+@pytest.mark.parametrize("status", ["405", "501"])
+async def test_the_deletion_of_groups_may_be_refused(service: Service, status: str) -> None:
+    group_id = (await _group(service))["id"]
+    await service.settings(deleteGroup=status)
+    assert (await service.scim("DELETE", f"/Groups/{group_id}")).status == int(status)
+    assert (await service.scim("GET", f"/Groups/{group_id}")).status == 200
+
+
+async def test_faults_concern_groups_alone_when_they_say_so(service: Service) -> None:
+    group_id = (await _group(service))["id"]
+    await service.fault("status", status=503, resource="Groups", method="PATCH", times=1)
+    await service.fault("reject", userNameContains="emea", resource="Groups", status=422)
+    await service.fault("staleFilter", seconds=60, resource="Groups")
+    assert (await service.create()).status == 201
+    assert len(await service.find("person-1")) == 1
+    rename = {"op": "replace", "path": "displayName", "value": "Sales"}
+    assert (await service.patch(group_id, rename, resource="Groups")).status == 503
+    assert (await service.patch(group_id, rename, resource="Groups")).status == 422
+    reply = await service.scim("GET", '/Groups?filter=displayName eq "Sales EMEA"')
+    assert reply.json["Resources"] == []
+
+
+async def test_the_control_plane_counts_names_and_takes_away_groups(service: Service) -> None:
+    people = await _people(service, 2)
+    first, second = await _group(service), await _group(service, "Other")
+    operation = {"op": "add", "path": "members", "value": [{"value": each} for each in people]}
+    await service.patch(first["id"], operation, resource="Groups")
+    state = await service.state()
+    assert (state["groups"], state["memberships"]) == (2, 2)
+    writes = [each for each in (await service.sim("GET", "/writes")).json if each["resource"] == "Groups"]
+    assert [(each["method"], each["members"]) for each in writes] == [("POST", 0), ("POST", 0), ("PATCH", 2)]
+    assert (await service.sim("GET", f"/groups/{first['id']}")).json["members"] == people
+    assert (await service.sim("DELETE", f"/groups/{first['id']}")).status == 204
+    assert (await service.sim("GET", f"/groups/{first['id']}")).status == 404
+    assert [each["id"] for each in (await service.sim("GET", "/groups")).json] == [second["id"]]

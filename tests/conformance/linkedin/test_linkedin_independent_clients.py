@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
-from scim2_models import EnterpriseUser, PatchOp, PatchOperation, SearchRequest, UniquenessException, User
+from scim2_models import EnterpriseUser, Group, PatchOp, PatchOperation, SearchRequest, UniquenessException, User
 from scim2_tester import Status, check_server
 from scim2_tester.utils import CheckResult
 
@@ -109,3 +109,30 @@ async def test_an_independent_client_works_through_a_users_life(service: Service
             assert client.replace(created).title == "Countess"
 
     await asyncio.to_thread(life)
+
+
+async def test_an_independent_client_works_through_a_groups_life(service: Service) -> None:
+    person = (await service.create()).json["id"]
+
+    def life() -> None:
+        with Client(
+            base_url=service.simulator.tenant_url, headers={"Authorization": f"Bearer {service.token}"}
+        ) as http:
+            client = SyncSCIMClient(http)
+            client.discover()
+            wanted = Group(display_name="Sales", external_id="sales")
+            created = client.create(wanted)
+            assert created.id is not None
+            with pytest.raises(UniquenessException):
+                client.create(wanted)
+            found = client.query(Group, query_parameters=SearchRequest(filter='displayName eq "Sales"'))
+            assert [each.id for each in found.resources] == [created.id]
+            add = PatchOperation(op=PatchOperation.Op.add, path="members", value=[Group.Members(value=person)])
+            rename = PatchOperation(op=PatchOperation.Op.replace_, path="displayName", value="Marketing")
+            client.modify(Group, created.id, PatchOp[Group](operations=[add, rename]))
+            held = client.query(Group, created.id)
+            assert (held.display_name, [each.value for each in held.members or []]) == ("Marketing", [person])
+            client.delete(Group, created.id)
+
+    await asyncio.to_thread(life)
+    assert (await service.sim("GET", "/groups")).json == []

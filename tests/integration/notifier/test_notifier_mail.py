@@ -13,7 +13,8 @@ import pytest
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
 from shared.contracts.failure_codes import Code
-from shared.contracts.outcomes import ConditionState
+from shared.contracts.message import ObjectType
+from shared.contracts.outcomes import ConditionState, ProvisioningOutcome
 from shared.runtime.errors import StartRefusedError
 from tests.support.builders_notifier import (
     QUICK,
@@ -81,6 +82,22 @@ async def test_failures_that_come_together_are_one_mail_grouped_by_cause(notifie
     assert set(mail["headers"]) == {
         "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
     }  # fmt: skip
+
+
+async def test_groups_that_fail_are_mailed_apart_from_users_and_recover_like_them(
+    notifier: Notifier, sink: MailSink
+) -> None:
+    def group(outcome: ProvisioningOutcome) -> ProvisioningOutcome:
+        return outcome.model_copy(update={"object_type": ObjectType.GROUP})
+
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(failed("u1"), group(failed("g1")))
+        await notifier.settled("sent", "sent")
+        await notifier.give(group(succeeded("g1")), group(failed("g1", 3)))
+        await notifier.settled("sent", "sent", "sent")
+    subjects = sorted(mail["subject"].partition(": ")[2] for mail in await inbox(sink, notifier))
+    assert subjects == ["1 group could not be provisioned"] * 2 + ["1 user could not be provisioned"]
 
 
 async def test_i6_the_same_outcome_twice_is_one_mail(notifier: Notifier, sink: MailSink) -> None:

@@ -12,8 +12,9 @@ from services.console.api.errors import as_problem
 from services.console.api.problems import ProblemError, field_errors, problem_body
 from services.console.pages.attention import attention
 from services.console.provisioning_log import action_of, body_of, record_of, status_of
-from shared.contracts.changes import LicenseDecision
+from shared.contracts.changes import LicenseDecision, Operation
 from shared.contracts.failure_codes import ADVICE, Code
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import UserStatus
 from tests.support.builders_console import assignment, at, change, command, license_fact, outcome
@@ -86,6 +87,21 @@ def test_a_log_record_reads_as_the_one_of_graph() -> None:
     error = record["provisioningStatusInfo"]["errorInformation"]
     assert (error["errorCode"], error["recommendedAction"]) == ("Conflict", ADVICE[Code.CONFLICT])
     assert log_record(outcome("u"))["provisioningStatusInfo"] == {"status": "success", "errorInformation": None}
+
+
+def test_a_group_is_shown_as_a_group() -> None:
+    named = {"displayName": "Sales EMEA", "externalId": "g"}
+    of_group = {"object_type": ObjectType.GROUP, "resource": named, "modified": ()}
+    record = log_record(outcome("g").model_copy(update=of_group))
+    assert record["sourceIdentity"] == {"id": "g", "displayName": "Sales EMEA", "identityType": "Group"}
+    assert record["targetIdentity"]["identityType"] == "urn:ietf:params:scim:schemas:core:2.0:Group"
+    assert [each["displayName"] for each in record["modifiedProperties"]] == ["displayName", "externalId"]
+    for operation in (Operation.ADD_MEMBERS, Operation.REMOVE_MEMBERS):
+        change_of_members = {"operation": operation, "resource": None}
+        record = log_record(outcome("g").model_copy(update=of_group | change_of_members))
+        assert (record["provisioningAction"], record["sourceIdentity"]["identityType"]) == ("update", "Group")
+        assert record["sourceIdentity"]["displayName"] is None
+    assert log_record(outcome("u"))["sourceIdentity"]["identityType"] == "User"
 
 
 def test_a_skip_tells_every_reason() -> None:

@@ -95,6 +95,27 @@ def test_a_group_needs_no_license_and_no_row() -> None:
     assert not decision.changed
 
 
+@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("auto_assign", [True, False])
+def test_every_change_of_a_group_goes_out_in_order_whatever_the_pool_says(
+    operation: Operation, auto_assign: bool
+) -> None:
+    pool = replace(LINE, auto_assign=auto_assign)
+    changes = [
+        change("g1", generation, operation=operation, object_type=ObjectType.GROUP).model_copy(
+            update={"needs_license": generation == 2}
+        )
+        for generation in (1, 2, 3)
+    ]
+    assert arrival_order(changes) == changes
+    for each in changes:
+        decision = decide_change(pool, None, each)
+        assert decision.passage is not None
+        assert decision.passage.change is each
+        assert (passed(decision), decision.passage.license.ticket) == (LicenseDecision.NOT_NEEDED, None)
+        assert (decision.pool, decision.entry, decision.move) == (pool, None, None)
+
+
 def test_a_newer_change_takes_the_place_of_the_one_that_waits_and_keeps_the_ticket() -> None:
     newer = change(generation=2)
     decision = decide_change(LINE, WAITING, newer)

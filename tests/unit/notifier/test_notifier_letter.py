@@ -182,3 +182,15 @@ def test_a_url_that_is_not_usable_is_refused_without_being_quoted(url: str) -> N
     with pytest.raises(SmtpUrlError) as refused:
         parse_smtp_url(url)
     assert url not in str(refused.value)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, "1 group"), (2, "2 groups")])
+def test_a_mail_about_groups_speaks_of_groups(count: int, expected: str) -> None:
+    message = read(sealed(content=digest(kind=Kind.GROUPS, count=count)))
+    assert message["Subject"] == f"Seatkeeper, Sales Navigator: {expected} could not be provisioned"
+    for kind in ("plain", "html"):
+        text = part(message, kind)
+        assert expected in text
+        assert "Directory ids" in text
+        assert "user" not in text.lower()
+        assert "status=failed" not in text, "that page lists users"

@@ -6,58 +6,22 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scim_writer.answers import Reply, judge
-from services.scim_writer.core import plan
-from services.scim_writer.requests import Kind, ScimRequest
+from services.scim_writer.answers import Reply
+from services.scim_writer.requests import Kind
 from services.scim_writer.resources import differences, fingerprints
 from services.scim_writer.trail import Finish, Profile, Work, uncertain
 from shared.contracts.changes import Command, Operation
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 from tests.support.builders_scim_writer import WORK_EMAIL, a_command, a_disable, a_resource, an_update
-from tests.support.builders_scim_writer_target import LIST, Fault, ModelTarget
-from tests.support.messages import NOON
+from tests.support.builders_scim_writer_target import Fault, ModelTarget
+from tests.support.plans_scim_writer import EMPTY, LOST, OK, follow, found, kinds, status
 
 JOB = "job"
 
 
-def follow(work: Work, *replies: Reply, profile: Profile | None = None) -> tuple[Finish, list[ScimRequest]]:
-    """Run a plan against these replies, in order; every one of them is used."""
-    sent: list[ScimRequest] = []
-    left = list(replies)
-    steps = plan(work, profile or Profile())
-    try:
-        request = next(steps)
-        while True:
-            sent.append(request)
-            request = steps.send(judge(request.kind, left.pop(0), NOON))
-    except StopIteration as end:
-        assert not left, "the plan ended before every answer was used"
-        finish: Finish = end.value
-        return finish, sent
-
-
-def found(*accounts: dict[str, Any]) -> Reply:
-    return Reply(
-        status=200, body=orjson.dumps({"schemas": [LIST], "totalResults": len(accounts), "Resources": accounts})
-    )
-
-
 def account(target_id: str, **values: Any) -> dict[str, Any]:
     return {"id": target_id, "externalId": "ann", "userName": "ann@contoso.example", "active": True, **values}
-
-
-def status(number: int, **body: Any) -> Reply:
-    return Reply(status=number, body=orjson.dumps(body) if body else b"")
-
-
-LOST = Reply(status=None, trouble="the connection broke.", maybe_done=True)
-EMPTY = found()
-OK = Reply(status=204)
-
-
-def kinds(sent: list[ScimRequest]) -> list[Kind]:
-    return [request.kind for request in sent]
 
 
 def test_a_create_looks_first_and_posts_once() -> None:

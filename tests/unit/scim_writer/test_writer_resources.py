@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scim_writer.dialects import ENTRA, RFC7644
+from services.scim_writer.dialects import ENTRA, ENTRA_062020, RFC7644, Dialect
 from services.scim_writer.resources import (
     CORE_USER,
     differences,
@@ -127,3 +127,40 @@ def test_the_dialects_word_a_disable_differently() -> None:
 def test_a_fingerprint_tells_values_and_types_apart() -> None:
     marks = {fingerprint(value) for value in ("a", "A", True, "true", None, "", "null")}
     assert len(marks) == 7
+
+
+MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+BOTH = [RFC7644, ENTRA, ENTRA_062020]
+
+
+@pytest.mark.parametrize("dialect", BOTH, ids=lambda dialect: dialect.name)
+def test_a_manager_is_written_as_a_reference_and_read_back_as_the_id(dialect: Dialect) -> None:
+    (written,) = operations({MANAGER: "42"}, dialect)
+    assert (written["op"].lower(), written["path"], written["value"]) == ("replace", MANAGER, {"value": "42"})
+    (removed,) = operations({MANAGER: None}, dialect)
+    assert (removed["op"].lower(), removed["path"]) == ("remove", MANAGER)
+    assert "value" not in removed
+    whole = nested({"userName": "ann", MANAGER: "42"})
+    schema, _, name = MANAGER.rpartition(":")
+    assert whole[schema] == {name: {"value": "42"}}
+    held = {schema: {name: {"value": "42", "$ref": "../Users/42", "displayName": "Bo"}}}
+    assert differences({MANAGER: "42"}, held) == {}
+    assert differences({MANAGER: "43"}, held) == {MANAGER: "43"}
+    assert differences({MANAGER: None}, held) == {MANAGER: None}
+
+
+@pytest.mark.parametrize("dialect", BOTH, ids=lambda dialect: dialect.name)
+def test_every_cleared_attribute_becomes_a_remove_and_never_a_null(dialect: Dialect) -> None:
+    paths = ["title", "name.givenName", DEPARTMENT, MANAGER, WORK_EMAIL, 'addresses[type eq "work"].locality']
+    written = operations(dict.fromkeys(paths), dialect)
+    assert [each["op"].lower() for each in written] == ["remove"] * len(paths)
+    assert not any("value" in each for each in written)
+
+
+def test_with_the_flag_of_2020_replaces_are_merged_and_value_paths_keep_their_own() -> None:
+    changes = {"title": "Director", WORK_EMAIL: "a@contoso.example", "name.givenName": "Ann", "active": False}
+    assert operations({**changes, DEPARTMENT: None}, ENTRA_062020) == [
+        {"op": "replace", "value": {"title": "Director", "name.givenName": "Ann", "active": False}},
+        {"op": "replace", "path": WORK_EMAIL, "value": "a@contoso.example"},
+        {"op": "remove", "path": DEPARTMENT},
+    ]
