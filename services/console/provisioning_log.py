@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from shared.contracts.changes import Operation, change_id
+from shared.contracts.changes import Operation, change_id, redact
 from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 
@@ -50,6 +50,9 @@ def body_of(outcome: ProvisioningOutcome) -> str:
     include = _GROUP if outcome.object_type is ObjectType.GROUP else _BODY
     if outcome.operation is Operation.CREATE and not outcome.modified and outcome.result in _WRITTEN:
         include = include | {"resource"}
+    if outcome.redacted and outcome.resource:
+        shown = {path: redact(value) if path in outcome.redacted else value for path, value in outcome.resource.items()}
+        outcome = outcome.model_copy(update={"resource": shown})
     return outcome.__pydantic_serializer__.to_json(outcome, include=include, by_alias=True, exclude_none=True).decode()
 
 

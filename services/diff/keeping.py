@@ -101,7 +101,7 @@ def keep_in_step(case: Case) -> Wanted:
         return nothing(enough, notes=notes)
     confirmed = account.resource
     base = person.sent.resource if person.in_flight and person.sent else confirmed
-    resource = {**base, **wanted}
+    resource = {**base, **{path: value for path, value in wanted.items() if _is_new(path, value, base, rules)}}
     changes = modified(resource, confirmed, uncertain(person), rules)
     if not changes:
         return nothing("What may still differ has no value in the directory", notes=notes)
@@ -121,6 +121,11 @@ def keep_in_step(case: Case) -> Wanted:
         matching=case.mapped.matching,
         notes=notes,
     )
+
+
+def _is_new(path: str, value: Any, base: dict[str, Any], rules: Rules) -> bool:
+    """Return whether a value is to take the place of the one that is there: what differs in nothing that counts stays as it is."""
+    return value is None or path not in base or rules.differs(path, base[path], value)
 
 
 def values_for(account: Account, mapped: Mapped, rules: Rules) -> dict[str, Any]:

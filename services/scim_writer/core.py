@@ -92,6 +92,8 @@ def _find_and_level(trail: Trail) -> Plan:
 def _create_anew(trail: Trail) -> Plan:
     if trail.command.resource.get(ACTIVE) is False:
         return _nothing_left(trail, "The account does not exist and is to be inactive: nothing was to be written.")
+    if not trail.command.may_create:
+        return _nothing_left(trail, "No account matches, and the mapping creates none: nothing was to be written.")
     return (yield from post(trail))
 
 
@@ -107,6 +109,9 @@ def _relink(trail: Trail, gone: Verdict) -> Plan:
     found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)
+    if found.account is None and not trail.command.may_create:
+        message = "The linked account is gone, and the mapping creates none."
+        return trail.end(Verdict(outcome=Result.FAILED, code=Code.INVALID_ANCHOR, message=message, status=gone.status))
     if found.account is None:
         return (yield from _create_anew(trail))
     if found.account["id"] == lost:

@@ -1,5 +1,6 @@
 """The part of a plan that brings an account or a group into being, or finds it and writes what differs. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from services.scim_writer import requests, resources
@@ -58,10 +59,12 @@ def adopt(trail: Trail, account: dict[str, Any]) -> Plan:
 def level(trail: Trail, account: dict[str, Any], result: Result, reason: str) -> Plan:
     """Write what differs from the account or group as it was read; when that went well, end with ``result`` and ``reason``."""
     target_id: str = account["id"]
-    changes = resources.differences(wanted_values(trail), account)
+    kept = kept_values(trail, account)
+    wanted = {path: value for path, value in wanted_values(trail).items() if path not in kept}
+    changes = resources.differences(wanted, account)
     if not changes:
         trail.note(EXPORT, StepStatus.SKIPPED, f"The {trail.noun} already has every wanted value.")
-        return trail.written_whole(target_id, result, reason)
+        return trail.written_whole(target_id, result, reason, kept=kept)
     operations = resources.operations(changes, trail.profile.dialect, account)
     verdict = yield requests.patch(target_id, operations, trail.endpoint)
     if verdict.outcome is not Result.DONE:
@@ -71,7 +74,18 @@ def level(trail: Trail, account: dict[str, Any], result: Result, reason: str) ->
     modified = tuple(
         ModifiedAttribute(path=path, old=resources.read(account, path), new=value) for path, value in changes.items()
     )
-    return trail.written_whole(target_id, result, reason, modified=modified)
+    return trail.written_whole(target_id, result, reason, kept=kept, modified=modified)
+
+
+def kept_values(trail: Trail, account: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the paths that an account which exists keeps, with the values that it has there."""
+    command = trail.command
+    kept = {path: resources.read(account, path) for path in command.only_on_create}
+    for path in command.only_if_absent:
+        value = resources.read(account, path)
+        if value not in (None, "", [], {}):
+            kept[path] = value
+    return kept
 
 
 def changed_values(trail: Trail) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from services.scim_writer.trail import Finish
-from shared.contracts.changes import Command
+from shared.contracts.changes import Command, ModifiedAttribute, redact
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import JOB_OBJECT, derived_id
 from shared.contracts.message import ObjectType
@@ -51,8 +51,9 @@ def outcome_of(command: Command, finish: Finish, *, duration_ms: int, at: dateti
         result=finish.result,
         reason=finish.reason,
         steps=finish.steps,
-        modified=finish.modified,
+        modified=_shown(finish.modified, command.redacted),
         resource=finish.resource,
+        redacted=command.redacted,
         target_id=finish.target_id,
         refused_members=finish.refused_members,
         failure=finish.failure,
@@ -61,6 +62,16 @@ def outcome_of(command: Command, finish: Finish, *, duration_ms: int, at: dateti
         cycle_id=command.cycle_id,
         duration_ms=duration_ms,
         at=at,
+    )
+
+
+def _shown(modified: tuple[ModifiedAttribute, ...], redacted: tuple[str, ...]) -> tuple[ModifiedAttribute, ...]:
+    """Return what was modified as people see it."""
+    if not redacted:
+        return modified
+    return tuple(
+        ModifiedAttribute(path=item.path, old=redact(item.old), new=redact(item.new)) if item.path in redacted else item
+        for item in modified
     )
 
 

@@ -15,6 +15,7 @@ from shared.contracts.outcomes import Failure, Result, Step, StepStatus, StepTyp
 
 ACTIVE = "active"
 Written = Mapping[str, str]
+NOTHING_KEPT: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +122,18 @@ class Trail:
             wait=problem.wait,
         )
 
-    def written_whole(self, target_id: str, result: Result, reason: str, **more: Any) -> Finish:
-        """End well: every attribute of the command's resource is now at the target as wanted."""
+    def written_whole(
+        self, target_id: str, result: Result, reason: str, *, kept: Mapping[str, Any] = NOTHING_KEPT, **more: Any
+    ) -> Finish:
+        """End well: every attribute of the command is now at the target as wanted, but for those that it ``kept`` as they were."""
         return Finish(
             result=result,
             reason=reason,
             steps=tuple(self.steps),
             target_id=target_id,
-            written=resources.fingerprints(wanted_values(self)),
+            written=resources.fingerprints({**wanted_values(self), **kept}),
             ambiguous=False,
-            resource=with_values(self.command.resource),
+            resource=with_values({**self.command.resource, **kept}),
             **more,
         )
 

@@ -36,6 +36,11 @@ class ModifiedAttribute(Part):
     new: Any = None
 
 
+def redact(value: Any) -> Any:
+    """Return what is shown in the place of ``value``: that there is one can be seen."""
+    return None if value is None else REDACTED
+
+
 class MatchingValue(Part):
     """An attribute and value by which an existing account is looked for at the target, in order of precedence."""
 

@@ -68,6 +68,9 @@ class Failure(Part):
 class ProvisioningOutcome(Message):
     """What became of one change. ``resource`` is what the target now holds as far as it was confirmed, by SCIM attribute path.
 
+    The values of ``redacted`` paths in it are for diff alone: whoever shows it, or keeps it for people, puts ``redact`` of them in their
+    place. In ``modified`` that is done already.
+
     ``refused_members``: members of this change that the target does not take, each tried by itself or left out when too many were refused.
     Every other member of a change that is ``done`` is written, so one member that is wrong never holds up the rest. Only when
     the target took none of them is the change ``failed``.
@@ -84,6 +87,7 @@ class ProvisioningOutcome(Message):
     steps: tuple[Step, ...] = ()
     modified: tuple[ModifiedAttribute, ...] = ()
     resource: dict[str, Any] | None = None
+    redacted: tuple[str, ...] = ()
     target_id: str | None = None
     refused_members: tuple[str, ...] = ()
     failure: Failure | None = None

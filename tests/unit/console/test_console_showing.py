@@ -89,6 +89,15 @@ def test_a_log_record_reads_as_the_one_of_graph() -> None:
     assert log_record(outcome("u"))["provisioningStatusInfo"] == {"status": "success", "errorInformation": None}
 
 
+def test_a_redacted_value_is_shown_to_nobody() -> None:
+    created = outcome("u").model_copy(
+        update={"modified": (), "resource": {"userName": "u@example.com", "title": "Buyer"}, "redacted": ("userName",)}
+    )
+    shown = {each["displayName"]: each["newValue"] for each in log_record(created)["modifiedProperties"]}
+    assert shown == {"userName": "[Redact]", "title": "Buyer"}
+    assert "u@example.com" not in body_of(created)
+
+
 def test_a_group_is_shown_as_a_group() -> None:
     named = {"displayName": "Sales EMEA", "externalId": "g"}
     of_group = {"object_type": ObjectType.GROUP, "resource": named, "modified": ()}

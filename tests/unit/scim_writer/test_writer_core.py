@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scim_writer.answers import Reply
+from services.scim_writer.outcomes import outcome_of
 from services.scim_writer.requests import Kind
 from services.scim_writer.resources import differences, fingerprints
 from services.scim_writer.trail import Finish, Profile, Work, uncertain
@@ -15,6 +16,7 @@ from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import Result, StepStatus
 from tests.support.builders_scim_writer import WORK_EMAIL, a_command, a_disable, a_resource, an_update
 from tests.support.builders_scim_writer_target import Fault, ModelTarget
+from tests.support.messages import NOON
 from tests.support.plans_scim_writer import EMPTY, LOST, OK, follow, found, kinds, status
 
 JOB = "job"
@@ -46,6 +48,45 @@ def test_an_account_that_is_as_wanted_is_adopted_without_a_write() -> None:
     finish, sent = follow(Work(command=command), found(account("7")))
     assert kinds(sent) == [Kind.LOOK]
     assert (finish.result, finish.target_id, finish.modified) == (Result.ADOPTED, "7", ())
+
+
+def test_an_account_that_exists_keeps_what_flows_only_at_creation_and_is_told_with_it() -> None:
+    wanted = {"externalId": "ann", "title": "Director", "nickName": "Annie", "displayName": "Ann", "active": True}
+    command = a_command(
+        JOB, "ann", resource=wanted, only_on_create=("title", "userType"), only_if_absent=("nickName", "displayName")
+    )
+    finish, sent = follow(Work(command=command), found(account("7", title="Engineer", displayName="A.")), OK)
+    assert orjson.loads(sent[1].body or b"")["Operations"] == [{"op": "replace", "path": "nickName", "value": "Annie"}]
+    held = {**wanted, "title": "Engineer", "displayName": "A."}
+    assert finish.resource == held
+    update = an_update(JOB, "ann", 2, old={**held, "active": False}, active=True)
+    work = Work(command=update, target_id="7", written=finish.written)
+    assert follow(work, OK)[0].modified == update.modified, "what was kept is not written over by the next change"
+
+
+def test_with_the_create_action_off_an_account_is_looked_for_and_none_is_made() -> None:
+    values: dict[str, Any] = {"operation": Operation.UPDATE, "may_create": False, "resource": {"externalId": "ann"}}
+    finish, sent = follow(Work(command=a_command(JOB, "ann", **values)), EMPTY)
+    assert kinds(sent) == [Kind.LOOK]
+    assert (finish.result, finish.target_id, finish.resource) == (Result.DONE, None, None)
+    finish, _ = follow(Work(command=a_command(JOB, "ann", **values)), found(account("7")))
+    assert (finish.result, finish.target_id) == (Result.ADOPTED, "7")
+    gone, sent = follow(
+        Work(command=a_command(JOB, "ann", **values), target_id="7", ambiguous=True), status(404), EMPTY
+    )
+    assert Kind.CREATE not in kinds(sent)
+    assert gone.failure is not None
+    assert (gone.result, gone.failure.code) == (Result.FAILED, Code.INVALID_ANCHOR)
+
+
+def test_redacted_values_are_written_and_shown_to_nobody() -> None:
+    command = a_command(JOB, "ann", resource={"externalId": "ann", "title": "Director"}, redacted=("title",))
+    finish, sent = follow(Work(command=command), found(account("7", title="Engineer")), OK)
+    assert b"Director" in (sent[1].body or b"")
+    told = outcome_of(command, finish, duration_ms=1, at=NOON)
+    assert [(item.path, item.old, item.new) for item in told.modified] == [("title", "[Redact]", "[Redact]")]
+    assert told.redacted == ("title",)
+    assert not any("Director" in step.description for step in told.steps)
 
 
 def test_two_accounts_with_one_matching_value_are_left_alone() -> None:
