@@ -21,11 +21,12 @@ def record_of(assignment: DirectoryAssignment, rules: Rules) -> dict[str, Any]:
     """
     record = assignment.attributes.copy()
     record["id"] = assignment.object_id
-    record[APP_ROLE_ASSIGNMENTS] = [
-        {"id": role.id, "value": role.value, "displayName": role.display_name}
-        for role in assignment.roles
-        if not (rules.exclude_default_access and is_default_access(role))
-    ]
+    if rules.reads_roles:
+        record[APP_ROLE_ASSIGNMENTS] = [
+            {"id": role.id, "value": role.value, "displayName": role.display_name}
+            for role in assignment.roles
+            if not (rules.exclude_default_access and is_default_access(role))
+        ]
     return record
 
 

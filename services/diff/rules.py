@@ -12,6 +12,7 @@ from shared.contracts.templates.template import Template
 from shared.runtime.jobs import Job
 from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
 from shared.schema.options import Action, Deprovisioning, Event
+from shared.schema.source_attributes import APP_ROLE_ASSIGNMENTS
 
 ACTIVE_PATH: Final = "active"
 """The attribute that says whether an account can be used (RFC 7643, section 4.1.1)."""
@@ -25,7 +26,8 @@ class Rules:
     ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
     that an account which existed before keeps. ``always`` are paths that go with every update. ``any_case`` are paths where a difference
     in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept.
-    ``fingerprint`` differs for rules that may decide otherwise.
+    ``reads_roles``: the
+    mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
     """
 
     mapping: CompiledObjectMapping
@@ -41,6 +43,7 @@ class Rules:
     any_case: frozenset[str]
     redacted: tuple[str, ...]
     shared_values: bool
+    reads_roles: bool
     fingerprint: str = ""
 
     @classmethod
@@ -70,6 +73,7 @@ class Rules:
             any_case=frozenset(path for path, row in rows.items() if not row.case_exact),
             redacted=tuple(sorted(mapping.redacted)),
             shared_values=any(not _unique(rows[path]) for path in mapping.matching),
+            reads_roles=any(item.name == APP_ROLE_ASSIGNMENTS for row in rows.values() for item in row.reads),
             fingerprint=fingerprint,
         )
 
