@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.diff import claims, store
+from services.diff import matching_values, store
 from services.diff.backoff import Backoff
 from services.diff.core import (
     Decision,
@@ -42,7 +42,7 @@ class Handlers:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
-        taken = await claims.claim(tx.connection, _newest(batch, known), rules)
+        taken = await matching_values.note(tx.connection, _newest(batch, known), rules)
         changed: dict[Key, Stored] = {}
         for item in batch:
             key = _key(item.message)
@@ -89,7 +89,7 @@ class Handlers:
         there = {
             key: stored for key, stored in batch.items() if key[0] in rules
         }  # a job may be deleted in this very moment
-        taken = await claims.claim(tx.connection, (stored.person for stored in there.values()), rules)
+        taken = await matching_values.note(tx.connection, (stored.person for stored in there.values()), rules)
         changed: list[Person] = []
         for key, stored in there.items():
             occasion = self._occasion(tx, rules[key[0]], stored.flow.correlation_id, taken=key in taken)
@@ -109,8 +109,8 @@ class Handlers:
             return
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
-        holders = claims.Holders()
-        await holders.read(tx.connection, (item.message for item in batch))
+        owners = matching_values.Owners()
+        await owners.read(tx.connection, (item.message for item in batch))
         persons = {key: stored.person for key, stored in known.items()}
         changed: dict[Key, Person] = {}
         for item in batch:
@@ -119,7 +119,7 @@ class Handlers:
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
             occasion = self._occasion(
-                tx, rules[key[0]], item.envelope.correlation_id, taken=holders.another(item.message)
+                tx, rules[key[0]], item.envelope.correlation_id, taken=owners.another(item.message)
             )
             decision = decide(person, item.message, occasion)
             if decision.person is not person:
@@ -131,7 +131,7 @@ class Handlers:
             for key, person in changed.items()
             if rules[key[0]].shared_values and not person.may_exist and not person.entered
         ]
-        await claims.release(tx.connection, gone)
+        await matching_values.forget(tx.connection, gone)
 
     def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)

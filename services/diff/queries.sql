@@ -59,23 +59,23 @@ FROM unnest(
 )
 WHERE person.job_id = new.job_id AND person.object_id = new.object_id;
 
--- name: claim_values
-INSERT INTO matching_claim (job_id, claim, object_id)
-SELECT DISTINCT ON (job_id, claim) job_id, claim, object_id
-FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (job_id, claim, object_id, place)
-ORDER BY job_id, claim, place
-ON CONFLICT (job_id, claim) DO NOTHING;
+-- name: note_values
+INSERT INTO matching_value (job_id, digest, object_id)
+SELECT DISTINCT ON (job_id, digest) job_id, digest, object_id
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (job_id, digest, object_id, place)
+ORDER BY job_id, digest, place
+ON CONFLICT (job_id, digest) DO NOTHING;
 
--- name: holders_of_claims
-SELECT job_id, claim, object_id FROM matching_claim
-WHERE (job_id, claim) IN (SELECT * FROM unnest($1::text[], $2::text[]));
+-- name: owners_of_values
+SELECT job_id, digest, object_id FROM matching_value
+WHERE (job_id, digest) IN (SELECT * FROM unnest($1::text[], $2::text[]));
 
--- name: release_claims
-DELETE FROM matching_claim
+-- name: forget_values
+DELETE FROM matching_value
 WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-    AND (job_id, claim) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]));
+    AND (job_id, digest) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]));
 
--- name: holders_of_accounts
+-- name: owners_of_accounts
 SELECT job_id, target_id, object_id FROM person
 WHERE (job_id, target_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND target_id IS NOT NULL AND linked;
 

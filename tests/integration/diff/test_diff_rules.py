@@ -221,6 +221,6 @@ async def test_no_matching_value_is_kept_where_people_can_read_it(frame: Frame, 
     by(by_name())
     await give(frame, named("first"))
     async with frame.connection() as connection:
-        claims = [row["claim"] for row in await connection.fetch("SELECT claim FROM matching_claim")]
-    assert len(claims) == 2
-    assert not any("ada" in claim or "first" in claim for claim in claims)
+        digests = [row["digest"] for row in await connection.fetch("SELECT digest FROM matching_value")]
+    assert len(digests) == 2
+    assert not any("ada" in digest or "first" in digest for digest in digests)
