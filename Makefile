@@ -46,6 +46,7 @@ check: setup ## Lint, types, dependency rule, generated files
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m shared.contracts.documents --check docs/events
 	@$(BIN)/python -m deploy.environment --check .env.example
+	@$(BIN)/python -m shared.schema.expressions.documentation --check docs/expressions.md
 	@$(BIN)/yamllint --strict docker-compose.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/hadolint deploy/docker/Dockerfile
@@ -56,9 +57,10 @@ fuzz: setup ## Drive the assignment-watcher through RUNS random histories (2000)
 bench: setup ## Print what it does per second, and where the time goes (some minutes)
 	@$(BIN)/python -m benchmarks.end_to_end
 
-generate: setup ## Write docs/events and .env.example anew
+generate: setup ## Write docs/events, docs/expressions.md and .env.example anew
 	@$(BIN)/python -m shared.contracts.documents docs/events
 	@$(BIN)/python -m deploy.environment .env.example
+	@$(BIN)/python -m shared.schema.expressions.documentation docs/expressions.md
 
 format: setup ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
