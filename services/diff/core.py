@@ -13,6 +13,7 @@ from services.diff.person import Person, Sent
 from services.diff.rules import Rules
 from services.diff.wanted import Kind, Wanted, decide
 from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Operation
 from shared.contracts.outcomes import LicenseFact, LicenseState
 from shared.contracts.public import EventName, UserStatus
 
@@ -29,12 +30,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it."""
+    """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it.
+
+    ``guarded``: a cycle is the cause, so a removal waits until that cycle is complete and its removals are counted. ``rejected``: the
+    cycles whose removals an operator rejected.
+    """
 
     rules: Rules
     backoff: Backoff
     at: datetime
     txn: str
+    guarded: bool = False
+    rejected: frozenset[str] = frozenset()
 
 
 def unchanged(person: Person, reason: str) -> Decision:
@@ -91,6 +98,12 @@ def settle(
     """Carry out what is wanted: send a change, explain a skip, or note that all is well. ``afresh`` forgets earlier failures."""
     if wanted.in_scope and not current.entered:
         facts = (*facts, Fact(event=EventName.FEED_ADD))
+    cycle = _waits_for(current, wanted, occasion)
+    if cycle is not None:
+        return _stage(before, current, wanted, cycle, occasion, facts=facts)
+    released = is_removal(wanted) or (current.released and not wanted.in_scope)
+    if current.staged_in is not None or current.released is not released:
+        current = replace(current, staged_in=None, released=released)
     if wanted.writes:
         return _send(before, current, wanted, occasion, facts=facts, afresh=afresh)
     if current.in_flight:
@@ -98,6 +111,55 @@ def settle(
         after = replace(current, entered=current.entered or wanted.in_scope)
         return finish(before, after, occasion, kind=wanted.kind, reason=wanted.reason, facts=facts)
     return _rest(before, current, wanted, occasion, facts=facts)
+
+
+def is_removal(wanted: Wanted) -> bool:
+    """Return whether an account is to be taken out of use: that is what the deletion guard counts."""
+    return wanted.kind.operation in _REMOVALS
+
+
+_REMOVALS = frozenset({Operation.DISABLE, Operation.DELETE})
+
+
+def _waits_for(current: Person, wanted: Wanted, occasion: Occasion) -> str | None:
+    """Return the cycle with which a removal has to wait, or nothing when there is no removal or it may go out.
+
+    Once staged it stays with its cycle, however often the directory says the same again. A rejected one begins anew when other conditions
+    fail than those that were rejected. Who only waits in the line for a license has no account to lose.
+    """
+    if not is_removal(wanted) or current.released:
+        return None
+    if current.staged_in is not None:
+        rejected = occasion.guarded and current.staged_in in occasion.rejected
+        return current.assignment.cycle_id if rejected and current.reasons != wanted.reasons else current.staged_in
+    if not occasion.guarded or (current.account is None and current.license_waiting):
+        return None
+    return current.assignment.cycle_id
+
+
+def _stage(
+    before: Person | None, current: Person, wanted: Wanted, cycle: str, occasion: Occasion, *, facts: Sequence[Fact]
+) -> Decision:
+    """Note that the removal waits for its cycle; what is at the target stays, and so does a change that is under way."""
+    status = current.status
+    if not current.in_flight:
+        status = UserStatus.PENDING
+        if current.account is not None:
+            status = _status_at_rest(current, wanted, occasion.rules)
+    after = replace(
+        current,
+        staged_in=cycle,
+        released=False,
+        status=status,
+        reason_code=None,
+        reasons=wanted.reasons,
+        attempts=0,
+        next_attempt_at=None,
+        failing_since=None,
+        escrows=0,
+    )
+    reason = "The removal waits until its cycle is complete and its removals are counted"
+    return finish(before, after, occasion, reason=reason, facts=facts)
 
 
 def _send(
@@ -130,6 +192,8 @@ def _send(
         reasons=wanted.reasons,
         attempts=attempts,
         next_attempt_at=None,
+        failing_since=None if afresh else current.failing_since,
+        escrows=0 if afresh else current.escrows,
     )
     reason = f"{wanted.reason} (attempt {attempts + 1})" if attempts else wanted.reason
     change = change_of(after, wanted, active=wanted.kind is not Kind.DISABLE, reason=reason, at=occasion.at)
@@ -150,6 +214,8 @@ def _rest(
         reasons=wanted.reasons,
         attempts=0,
         next_attempt_at=None,
+        failing_since=None,
+        escrows=0,
     )
     emissions = []
     if wanted.kind is Kind.SKIP and _tells_something_new(before, after):

@@ -40,13 +40,13 @@ async def lock_persons(connection: Connection, keys: Collection[Key]) -> dict[Ke
     """Return the stored persons by key, locked until the commit in the order of their keys."""
     ordered = sorted(keys)
     rows = await connection.fetch(QUERIES.lock_persons, [job for job, _ in ordered], [item for _, item in ordered])
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def lock_due(connection: Connection, at: datetime, limit: int) -> dict[Key, Stored]:
     """Return persons whose next attempt is due in jobs that run, the longest due first; those that others have locked are passed over."""
     rows = await connection.fetch(QUERIES.lock_due, at, limit)
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def next_due(connection: Connection) -> datetime | None:
@@ -104,6 +104,10 @@ def _row(person: Person) -> tuple[Any, ...]:
         _json(person.reasons) if person.reasons else "[]",
         person.attempts,
         person.next_attempt_at,
+        person.failing_since,
+        person.escrows,
+        person.staged_in,
+        person.released,
         person.license_sequence,
         person.license_generation,
         person.license_waiting,
@@ -116,7 +120,8 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _stored(row: Any) -> Stored:
+def stored_of(row: Any) -> Stored:
+    """Return the person of a row of ``person``, with its flow."""
     sent = None
     if row["sent_operation"] is not None:
         sent = Sent(
@@ -146,6 +151,10 @@ def _stored(row: Any) -> Stored:
         reasons=tuple(orjson.loads(row["reasons"])),
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],
+        failing_since=row["failing_since"],
+        escrows=row["escrows"],
+        staged_in=row["staged_in"],
+        released=row["released"],
         license_sequence=row["license_sequence"],
         license_generation=row["license_generation"],
         license_waiting=row["license_waiting"],
