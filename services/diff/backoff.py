@@ -45,11 +45,14 @@ class Backoff:
     ) -> Retry:
         """Return what follows the ``attempts``-th failure in a row (from 1) about ``key``.
 
-        ``escrows``: how many of them were escrowed before this one, the first at ``failing_since``. ``passes``: the fault may pass by itself.
+        ``escrows``: how many of them were escrowed before this one, the first at ``failing_since``. ``passes``: the fault may pass
+        by itself.
         """
         if passes and attempts < self.patience:
             doublings = min(attempts - 1, 40)  # more would overflow; the limit is reached long before
-            return Retry(at=at + self._spread(f"{key}/{attempts}", self.soon.total_seconds() * 2**doublings), escrowed=False)
+            return Retry(
+                at=at + self._spread(f"{key}/{attempts}", self.soon.total_seconds() * 2**doublings), escrowed=False
+            )
         waits = (self.first, *self.steps)
         wait = waits[min(escrows, len(waits) - 1)]
         next_at = at + self._spread(f"{key}/{attempts}", wait.total_seconds())

@@ -32,15 +32,15 @@ class Decision:
 class Occasion:
     """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it.
 
-    ``guarded``: a cycle is the cause, so a removal waits until that cycle is complete and its removals are counted. ``rejected``: the
-    cycles whose removals an operator rejected.
+    ``cycle``: the cycle that is the cause; a removal waits until it is complete and its removals are counted. Without one a removal
+    goes out at once. ``rejected``: the cycles whose removals an operator rejected.
     """
 
     rules: Rules
     backoff: Backoff
     at: datetime
     txn: str
-    guarded: bool = False
+    cycle: str | None = None
     rejected: frozenset[str] = frozenset()
 
 
@@ -130,11 +130,9 @@ def _waits_for(current: Person, wanted: Wanted, occasion: Occasion) -> str | Non
     if not is_removal(wanted) or current.released:
         return None
     if current.staged_in is not None:
-        rejected = occasion.guarded and current.staged_in in occasion.rejected
-        return current.assignment.cycle_id if rejected and current.reasons != wanted.reasons else current.staged_in
-    if not occasion.guarded or (current.account is None and current.license_waiting):
-        return None
-    return current.assignment.cycle_id
+        rejected = current.staged_in in occasion.rejected and current.reasons != wanted.reasons
+        return occasion.cycle if rejected and occasion.cycle else current.staged_in
+    return None if current.account is None and current.license_waiting else occasion.cycle
 
 
 def _stage(

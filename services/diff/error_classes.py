@@ -80,7 +80,7 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
         "SystemForCrossDomainIdentityManagementMultipleEntriesInResponse",
     ),
 }
-"""Every code of the provisioning log that is a failure; the codes of skips are no failures and are looked at again when the source changes."""
+"""Every code of the provisioning log that is a failure; those of skips are none and are looked at again when the source changes."""
 
 UNKNOWN: Final = ErrorKind(error_class=ErrorClass.TARGET, retrying=Retrying.ESCROW)
 

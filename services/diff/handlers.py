@@ -1,17 +1,21 @@
 """What diff does with each message type and when attempts are due: load the batch, decide in memory, save the batch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from services.diff import store
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion, assignment_arrived, license_arrived, retry_due
+from services.diff.health.store import add_deltas
+from services.diff.health.tally import by_job
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
+from services.diff.removals import cycles
+from services.diff.removals.staging import removal_let_out
 from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
-from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
@@ -35,19 +39,29 @@ class Handlers:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
+        loaded = {key: stored.person for key, stored in known.items()}
+        rejected = await cycles.rejected(tx.connection, cycles.of_persons(loaded.values()))
         changed: dict[Key, Stored] = {}
+        opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
         for item in batch:
             key = _key(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
             occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id)
+            occasion = replace(occasion, cycle=item.message.cycle_id, rejected=rejected)
             decision = assignment_arrived(before, item.message, occasion)
             if decision.person is before:
                 continue
             _emit(tx, decision, item.envelope)
+            if decision.person.staged_in == item.message.cycle_id:
+                opening.append(item.message)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
         await store.save_assigned(tx.connection, list(changed.values()))
+        after = {key: stored.person for key, stored in changed.items()}
+        await cycles.open_cycles(tx.connection, opening)
+        await cycles.join(tx.connection, cycles.of_persons(after.values()))
+        await _count(tx, loaded, after)
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""
@@ -61,16 +75,37 @@ class Handlers:
     async def retries(self, tx: Transaction) -> int:
         """Try again whatever is due at ``tx.now``, at most one batch of it; return how many persons were due."""
         due = await store.lock_due(tx.connection, tx.now, self.retry_batch)
-        rules = _rules(await tx.jobs({job_id for job_id, _ in due}))
-        changed: list[Person] = []
-        for key, stored in due.items():
+        rules = rules_of(await tx.jobs({job_id for job_id, _ in due}))
+        await self.decide_anew(tx, due, rules, retry_due)
+        return len(due)
+
+    async def release(self, tx: Transaction, job_id: str, cycle_id: str) -> int:
+        """Send removals of persons that their cycle lets out, at most one batch of them; return how many there were."""
+        members = await store.lock_staged(tx.connection, job_id, cycle_id, self.retry_batch)
+        await self.decide_anew(tx, members, rules_of(await tx.jobs([job_id])), removal_let_out)
+        return len(members)
+
+    async def decide_anew(
+        self,
+        tx: Transaction,
+        stored: Mapping[Key, Stored],
+        rules: Mapping[str, Rules],
+        decide: Callable[[Person, Occasion], Decision],
+        *,
+        cycle: str | None = None,
+    ) -> None:
+        """Decide about locked persons without a message as the cause, in the flow of their newest assignment, and save what changed."""
+        changed: dict[Key, Person] = {}
+        for key, one in stored.items():
             if key[0] not in rules:
                 continue  # the job was deleted in this very moment
-            decision = retry_due(stored.person, self._occasion(tx, rules[key[0]], stored.flow.correlation_id))
-            _emit(tx, decision, _envelope_of(stored, tx))
-            changed.append(decision.person)
-        await store.save_decided(tx.connection, changed)
-        return len(due)
+            occasion = replace(self._occasion(tx, rules[key[0]], one.flow.correlation_id), cycle=cycle)
+            decision = decide(one.person, occasion)
+            if decision.person != one.person or decision.emissions:
+                _emit(tx, decision, _envelope_of(one, tx))
+                changed[key] = decision.person
+        await store.save_decided(tx.connection, list(changed.values()))
+        await _count(tx, {key: one.person for key, one in stored.items()}, changed)
 
     async def _decide(
         self,
@@ -82,7 +117,8 @@ class Handlers:
             return
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
-        persons = {key: stored.person for key, stored in known.items()}
+        loaded = {key: stored.person for key, stored in known.items()}
+        persons = loaded.copy()
         changed: dict[Key, Person] = {}
         for item in batch:
             key = _key(item.message)
@@ -94,6 +130,7 @@ class Handlers:
                 _emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
         await store.save_decided(tx.connection, list(changed.values()))
+        await _count(tx, loaded, changed)
 
     def _occasion(self, tx: Transaction, rules: Rules, txn: str) -> Occasion:
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn)
@@ -102,12 +139,17 @@ class Handlers:
 async def _select(tx: Transaction, received: Sequence[Received[M]]) -> tuple[list[Received[M]], dict[str, Rules]]:
     """Return the messages about users of jobs that are there, and the rules of those jobs."""
     users = [item for item in received if item.message.object_type is ObjectType.USER]
-    rules = _rules(await tx.jobs({item.message.job_id for item in users}))
+    rules = rules_of(await tx.jobs({item.message.job_id for item in users}))
     return [item for item in users if item.message.job_id in rules], rules
 
 
-def _rules(jobs: Mapping[str, Job]) -> dict[str, Rules]:
+def rules_of(jobs: Mapping[str, Job]) -> dict[str, Rules]:
+    """Return the rules of those jobs that are not deleted."""
     return {job_id: Rules.of(job.definition, job.template) for job_id, job in jobs.items() if not job.deleted}
+
+
+async def _count(tx: Transaction, before: Mapping[Key, Person], after: Mapping[Key, Person]) -> None:
+    await add_deltas(tx.connection, by_job((before.get(key), person) for key, person in after.items()))
 
 
 def _key(message: Message) -> Key:

@@ -94,7 +94,7 @@ def _after_failure(
 
 
 EXPIRED: Final = (
-    "It has failed for so long that it is not tried again by itself: correct the cause, then retry the user or change it in the directory"
+    "It failed for so long that it is not tried again by itself: correct the cause, then retry the user or change it"
 )
 
 

@@ -4,14 +4,22 @@ WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 ORDER BY job_id, object_id FOR UPDATE;
 
 -- name: lock_due
-SELECT person.* FROM person JOIN job USING (job_id)
+SELECT person.* FROM person JOIN job USING (job_id) LEFT JOIN job_health USING (job_id)
 WHERE next_attempt_at <= $1 AND NOT job.deleted AND job.record ->> 'schedule' = 'Active'
+  AND (job_health.quarantined IS NOT TRUE OR job_health.probe_until > $1)
 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE OF person SKIP LOCKED;
 
 -- name: next_due
-SELECT next_attempt_at FROM person JOIN job USING (job_id)
+SELECT next_attempt_at FROM person JOIN job USING (job_id) LEFT JOIN job_health USING (job_id)
 WHERE next_attempt_at IS NOT NULL AND NOT job.deleted AND job.record ->> 'schedule' = 'Active'
+  AND (job_health.quarantined IS NOT TRUE OR job_health.probe_until > now())
 ORDER BY next_attempt_at LIMIT 1;
+
+-- name: lock_staged
+SELECT person.* FROM person WHERE job_id = $1 AND staged_in = $2 ORDER BY object_id LIMIT $3 FOR UPDATE SKIP LOCKED;
+
+-- name: lock_after
+SELECT person.* FROM person WHERE job_id = $1 AND object_id > $2 ORDER BY object_id LIMIT $3 FOR UPDATE;
 
 -- name: save_assigned
 INSERT INTO person (

@@ -53,24 +53,13 @@ CREATE TABLE tally_delta (
     recovered   integer NOT NULL
 );
 
--- One row for each job: the counts, and the quarantine that follows from them.
+-- One row for each job: the counts, the quarantine that follows from them, and the sequences of what was heard and said of it.
 CREATE TABLE job_health (
     job_id            text PRIMARY KEY,
-    failing           integer NOT NULL DEFAULT 0,
-    references_       integer NOT NULL DEFAULT 0,
-    ok                integer NOT NULL DEFAULT 0,
-    scope             integer NOT NULL DEFAULT 0,
-    refused           boolean NOT NULL DEFAULT false,
-    refused_sequence  bigint NOT NULL DEFAULT 0,
-    reason            text,
-    began_at          timestamptz,
-    series_began_at   timestamptz,
-    series_count      integer NOT NULL DEFAULT 0,
-    attempts          integer NOT NULL DEFAULT 0,
-    next_attempt_at   timestamptz,
+    health            json NOT NULL,
+    quarantined       boolean NOT NULL,
     probe_until       timestamptz,
-    judge_after       timestamptz,
-    expired           boolean NOT NULL DEFAULT false,
+    heard_sequence    bigint NOT NULL DEFAULT 0,
     sequence          bigint NOT NULL DEFAULT 0
 );
 
@@ -79,10 +68,11 @@ INSERT INTO tally_delta (job_id, failing, references_, ok, scope, recovered)
 SELECT job_id, 0, 0, count(*) FILTER (WHERE status = 'provisioned'), count(*) FILTER (WHERE entered), 0
 FROM person GROUP BY job_id;
 
--- How often each scope of a restart was carried out.
+-- How often each scope of a restart was carried out; position: up to which object, while one is under way.
 CREATE TABLE applied_reset (
-    job_id  text NOT NULL,
-    scope   text NOT NULL,
-    count   integer NOT NULL,
+    job_id    text NOT NULL,
+    scope     text NOT NULL,
+    count     integer NOT NULL,
+    position  text,
     PRIMARY KEY (job_id, scope)
 );

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from services.diff.person import Person
 from services.diff.removals.judging import CycleState, judge
 from shared.contracts.assignments import CycleMark, DirectoryAssignment
 from shared.contracts.ids import derived_id
@@ -58,9 +59,25 @@ class Cycle:
 
 def cycle_of(row: Any) -> Cycle:
     """Return the cycle of a row."""
-    names = ("job_id", "cycle_id", "draining", "removals", "managed", "detail", "held_at", "decided_by", "decision_reason", "sequence")
+    names = (
+        "job_id",
+        "cycle_id",
+        "draining",
+        "removals",
+        "managed",
+        "detail",
+        "held_at",
+        "decided_by",
+        "decision_reason",
+        "sequence",
+    )
     reason = HoldReason(row["reason"]) if row["reason"] else None
     return Cycle(**{name: row[name] for name in names}, state=CycleState(row["state"]), reason=reason)
+
+
+def of_persons(persons: Iterable[Person]) -> set[tuple[str, str]]:
+    """Return job and cycle of every removal that waits among these persons."""
+    return {(person.job_id, person.staged_in) for person in persons if person.staged_in is not None}
 
 
 async def open_cycles(connection: Connection, assignments: Iterable[DirectoryAssignment]) -> None:
@@ -102,16 +119,37 @@ async def note_mark(connection: Connection, mark: CycleMark) -> bool:
     return complete
 
 
-async def decide_cycles(tx: Transaction, mark: CycleMark, threshold: DeletionThreshold) -> bool:
-    """Decide about the removals of a cycle that is complete, and of older ones whose marks never came; return whether any goes out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What came of a complete cycle. ``now``: it was not decided before; ``goes``: there are removals that go out."""
+
+    now: bool
+    goes: bool
+
+
+async def decide_cycles(tx: Transaction, mark: CycleMark, threshold: DeletionThreshold) -> Ended:
+    """Decide about the removals of a cycle that is complete, and of older ones whose marks never came.
 
     What an older cycle said stands before the marks of a newer one on every partition, so its removals are all there too.
     """
-    goes = False
+    now = goes = False
     for row in await tx.connection.fetch(QUERIES.lock_undecided, mark.job_id, mark.started_at):
+        now |= row["cycle_id"] == mark.cycle_id
         goes |= await _decide(tx, cycle_of(row), threshold)
     await tx.connection.execute(QUERIES.forget_cycles, mark.job_id, mark.started_at - _KEPT)
-    return goes
+    return Ended(now=now, goes=goes)
+
+
+async def open_pass(connection: Connection, job_id: str, cycle_id: str, at: datetime) -> None:
+    """Note that a pass over all objects of a job begins: removals that follow from it are counted as those of a cycle are."""
+    await connection.execute(QUERIES.open_pass, job_id, cycle_id, at)
+
+
+async def close_pass(tx: Transaction, job_id: str, cycle_id: str, threshold: DeletionThreshold) -> None:
+    """Decide about the removals of a pass that has come to its end."""
+    cycle = await lock_cycle(tx.connection, job_id, cycle_id)
+    if cycle is not None:
+        await _decide(tx, cycle, threshold)
 
 
 async def _decide(tx: Transaction, cycle: Cycle, threshold: DeletionThreshold) -> bool:
@@ -208,3 +246,9 @@ async def lock_cycle(connection: Connection, job_id: str, cycle_id: str) -> Cycl
 def in_locking_order(received: Sequence[Received[CycleMark]]) -> list[CycleMark]:
     """Return marks in the order in which their cycles are locked: by job and age, so that two batches never wait in a circle."""
     return sorted((item.message for item in received), key=lambda mark: (mark.job_id, mark.started_at, mark.cycle_id))
+
+
+async def runs_initial(connection: Connection, job_id: str) -> bool:
+    """Return whether an initial cycle of the job is under way."""
+    found: bool = await connection.fetchval(QUERIES.runs_initial, job_id)
+    return found

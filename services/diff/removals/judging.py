@@ -57,11 +57,11 @@ def unfinished(removals: int, managed: int, minutes: int) -> Verdict:
     """Return the verdict on removals whose cycle has not come to an end for ``minutes``."""
     return Verdict(
         reason=HoldReason.CYCLE_NOT_CLOSED,
-        detail=f"{removals} of {managed} managed objects wait for the end of their cycle, which has not come for {minutes} minutes. They are "
-        "judged when it comes, or at the end of the next cycle. See that the assignment-watcher runs; or approve the hold or reject it.",
+        detail=f"{removals} of {managed} managed objects wait for the end of their cycle, which has not come for {minutes} minutes. They "
+        "are judged when it comes, or at the end of the next cycle. See that the assignment-watcher runs; or approve or reject the hold.",
     )
 
 
 def decided(state: CycleState, wanted: CycleState) -> bool:
-    """Return whether an operator can still make ``wanted`` of a hold: what was rejected can be approved after all, nothing else turns back."""
+    """Return whether an operator can still make ``wanted`` of a hold: only what was rejected can be approved after all."""
     return state is CycleState.HELD or (state is CycleState.REJECTED and wanted is CycleState.APPROVED)

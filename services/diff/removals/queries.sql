@@ -20,7 +20,7 @@ RETURNING cardinality(marks) >= partitions AS complete;
 
 -- name: lock_undecided
 SELECT * FROM cycle
-WHERE job_id = $1 AND started_at <= $2 AND (state = 'open' OR (state = 'held' AND reason = 'cycleNotClosed'))
+WHERE job_id = $1 AND started_at <= $2 AND kind <> 'pass' AND (state = 'open' OR (state = 'held' AND reason = 'cycleNotClosed'))
 ORDER BY started_at, cycle_id FOR UPDATE;
 
 -- name: lock_cycle
@@ -48,17 +48,14 @@ WHERE job_id = $1 AND started_at < $2 AND NOT draining AND state IN ('passed', '
 -- name: draining_cycles
 SELECT job_id, cycle_id FROM cycle JOIN job USING (job_id) WHERE draining AND NOT job.deleted ORDER BY started_at LIMIT 100;
 
--- name: lock_members
-SELECT person.* FROM person WHERE job_id = $1 AND staged_in = $2 ORDER BY object_id LIMIT $3 FOR UPDATE SKIP LOCKED;
-
 -- name: waiting_cycles
 SELECT job_id, cycle_id FROM cycle JOIN job USING (job_id)
 WHERE NOT job.deleted AND (state IN ('held', 'rejected') OR (state = 'open' AND noticed_at < $1 AND EXISTS (
     SELECT FROM staged_removal WHERE (staged_removal.job_id, staged_removal.cycle_id) = (cycle.job_id, cycle.cycle_id))))
 ORDER BY started_at;
 
--- name: lock_holds
-SELECT * FROM cycle WHERE job_id = $1 AND state IN ('held', 'rejected') ORDER BY started_at, cycle_id FOR UPDATE;
-
 -- name: runs_initial
-SELECT EXISTS (SELECT FROM cycle WHERE job_id = $1 AND kind = 'initial' AND state = 'open' AND coalesce(cardinality(marks) < partitions, true));
+SELECT EXISTS (SELECT FROM cycle WHERE job_id = $1 AND kind = 'initial' AND state = 'open');
+
+-- name: open_pass
+INSERT INTO cycle (job_id, cycle_id, kind, started_at, partitions) VALUES ($1, $2, 'pass', $3, 0) ON CONFLICT DO NOTHING;

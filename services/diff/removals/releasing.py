@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from services.diff import store
 from services.diff.removals import cycles
 from services.diff.removals.cycles import QUERIES, Cycle
 from services.diff.removals.judging import CycleState, unfinished
@@ -16,7 +15,10 @@ Release = Callable[[Transaction, str, str], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Releasing:
-    """What is done with cycles that are decided. ``releases``: one for each kind of object; ``patience``: how long the end of a cycle is awaited."""
+    """What is done with cycles that are decided.
+
+    ``releases``: one for each kind of object. ``patience``: how long the end of a cycle is awaited.
+    """
 
     releases: Sequence[Release]
     patience: timedelta
@@ -58,8 +60,3 @@ class Releasing:
             await cycles.say_hold(tx, replace(cycle, state=CycleState.DROPPED, removals=0))
         elif cycle.state in {CycleState.HELD, CycleState.REJECTED} and removals != cycle.removals:
             await cycles.say_hold(tx, replace(cycle, removals=removals))
-
-
-async def lock_members(tx: Transaction, job_id: str, cycle_id: str, limit: int) -> list[store.Stored]:
-    """Return persons that wait with a cycle, locked until the commit; those that others have locked are passed over."""
-    return [store.stored_of(row) for row in await tx.connection.fetch(QUERIES.lock_members, job_id, cycle_id, limit)]
