@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final
 
 from services.diff.deprovisioning import deprovision
-from services.diff.keeping import create, keep_back, keep_in_step, refuse_double
+from services.diff.in_scope import create, keep_back, keep_in_step, refuse_double
 from services.diff.mapping import digest_of, kept_back, map_user, record_of
 from services.diff.person import Person
 from services.diff.rules import Rules

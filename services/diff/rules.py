@@ -126,7 +126,7 @@ _made: dict[str, tuple[Job, Rules]] = {}
 """The rules of each job, kept as long as the job is the same: its definition is parsed once for each version."""
 
 
-def rules_of(job: Job) -> Rules:
+def job_rules(job: Job) -> Rules:
     """Return the rules of a job, made once for each version of it."""
     known = _made.get(job.job_id)
     if known is not None and known[0] is job:

@@ -13,6 +13,7 @@ CRASH_POINTS: Final = frozenset(
         "relay.after_publish",
         "watcher.before_commit",
         "watcher.after_commit",
+        "diff.release.before_commit",
         "diff.retry.before_commit",
         "diff.rules.before_commit",
         "writer.after_claim",

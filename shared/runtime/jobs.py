@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.control import JobRecord, ResetScope, ScheduleState
 from shared.contracts.job import JobDefinition
 from shared.contracts.templates import TEMPLATES, Template
 from shared.runtime.database import Connection
@@ -27,6 +27,7 @@ class Job:
     schedule: ScheduleState
     secrets: dict[str, str]
     restarts: int
+    resets: dict[ResetScope, int]
     deleted: bool
 
     @property
@@ -82,6 +83,7 @@ def _parse(record: str) -> Job:
         schedule=parsed.schedule,
         secrets=parsed.secrets,
         restarts=parsed.restarts,
+        resets=parsed.resets,
         deleted=parsed.deleted,
     )
 

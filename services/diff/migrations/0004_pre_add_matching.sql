@@ -15,5 +15,6 @@ CREATE INDEX person_target_id ON person (job_id, target_id) WHERE target_id IS N
 CREATE TABLE rules_pass (
     job_id      text PRIMARY KEY,
     rules       text NOT NULL,
+    passes      bigint NOT NULL,
     done_up_to  text
 );
