@@ -48,7 +48,7 @@ class Handlers:
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
         loaded = {key: stored.person for key, stored in known.items()}
         rejected = await cycles.rejected(tx.connection, cycles.of_persons(loaded.values()))
-        taken = await matching_values.note(tx.connection, _newest(batch, known), rules)
+        taken = await matching_values.note(tx.connection, _newest(batch, known, rules), rules)
         changed: dict[Key, Stored] = {}
         opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
         for item in batch:
@@ -154,9 +154,13 @@ class Handlers:
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
 
 
-def _newest(batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored]) -> list[Person]:
-    """Return the persons as they are by the newest assignment of the batch."""
+def _newest(
+    batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored], rules: Mapping[str, Rules]
+) -> list[Person]:
+    """Return the persons as they are by the newest assignment of the batch, of jobs where it matters whose a matching value is."""
     newest: dict[Key, Person] = {}
+    if not any(one.shared_values for one in rules.values()):
+        return []
     for item in batch:
         key = _key(item.message)
         before = newest.get(key) or (known[key].person if key in known else None)
