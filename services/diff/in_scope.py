@@ -132,7 +132,9 @@ def values_for(account: Account, mapped: Mapped, rules: Rules) -> dict[str, Any]
     """Return what an account that exists is to hold, None for what is to be removed: flow types decide what flows to it."""
     wanted: dict[str, Any] = mapped.values
     if mapped.cleared:
-        wanted = {**wanted, **dict.fromkeys(mapped.cleared)}
+        # A reference is written, and removed, when the object that it names is known at the target: not with the values.
+        cleared = [path for path in mapped.cleared if path not in rules.references]
+        wanted = {**wanted, **dict.fromkeys(cleared)}
     if not rules.flows:
         return wanted
     flowing = {path: _flowing(path, value, account, rules) for path, value in wanted.items()}

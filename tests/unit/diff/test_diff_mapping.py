@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from services.diff.core import Decision, assignment_arrived
 from services.diff.decision_table import digests_of, look_at
-from services.diff.default_mapping import mapped_attribute
 from services.diff.mapping import kept_back
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
@@ -34,6 +33,7 @@ from tests.support.builders_diff import (
     rules,
     skips,
 )
+from tests.support.builders_mapping import mapped_attribute
 
 EMPTY: list[Any] = [None, "", []]
 WORK_MAIL = 'emails[type eq "work"].value'
@@ -131,7 +131,7 @@ def test_now_and_guid_are_the_same_for_the_same_assignment() -> None:
 
 
 def test_a_default_flows_only_with_a_create() -> None:
-    job_rules = rules(mapping_of(row("title", default="Staff")))
+    job_rules = rules(mapping_of(row("title", default="Staff", flow_null_values=False)))
     created = assignment_arrived(None, assignment(jobTitle=None), occasion(job_rules))
     assert change(created).resource["title"] == "Staff"
     person = provisioned(job_rules, jobTitle="Buyer")
