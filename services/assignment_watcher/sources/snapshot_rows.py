@@ -50,6 +50,7 @@ LONGEST_ROW: Final = 100_000
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(\\\\)*\\u0000", re.ASCII)
 _PROPERTY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}", re.ASCII)
 
 
@@ -224,7 +225,7 @@ def _json_fields(name: str, texts: Iterator[str], columns: _Columns) -> Iterator
             raise broken(name, line, "is not JSON") from None
         if not isinstance(fields, dict):
             raise broken(name, line, "is not a JSON object")
-        if "\\u0000" in text:
+        if _ESCAPED_NUL.search(text):
             # PostgreSQL takes no such character in jsonb.
             raise broken(name, line, "holds a NUL character")
         columns.check(line, fields, "name")

@@ -12,19 +12,20 @@ from services.assignment_watcher.core import (
     LONGEST_PAUSE_SECONDS,
     Emitted,
     Job,
+    Mirrored,
     Path,
     Reason,
-    User,
     decide,
     derive,
     pause_after,
 )
 from shared.contracts.assignments import AppRole, Lifecycle
+from shared.contracts.message import ObjectType
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROLES = {"r1": AppRole(id="r1", value="User", display_name="User"), "r2": AppRole(id="r2", value="Admin")}
 ATTRIBUTES = ("accountEnabled", "city", "id", "mail")
-JOB = Job(roles=ROLES, counting=frozenset({"r1"}), attributes=ATTRIBUTES)
+JOB = Job(roles=ROLES, counting=frozenset({"r1"}), attributes={ObjectType.USER: ATTRIBUTES, ObjectType.GROUP: ()})
 
 paths = st.lists(
     st.builds(
@@ -40,14 +41,16 @@ paths = st.lists(
 values = st.none() | st.booleans() | st.text(max_size=3)
 attributes = st.dictionaries(st.sampled_from([*ATTRIBUTES, "userPrincipalName"]), values)
 lifecycles = st.sampled_from(list(Lifecycle))
-users = st.builds(User, object_id=st.just("u1"), lifecycle=lifecycles, attributes=attributes, paths=paths.map(tuple))
+users = st.builds(
+    Mirrored, object_id=st.just("u1"), lifecycle=lifecycles, attributes=attributes, paths=paths.map(tuple)
+)
 
 
-def said(user: User, last: Emitted | None) -> Any:
+def said(user: Mirrored, last: Emitted | None) -> Any:
     return decide(user, last, JOB)
 
 
-def model(user: User) -> Mapping[str, Any]:
+def model(user: Mirrored) -> Mapping[str, Any]:
     """The same, thought out in another way: a dictionary that two equal states share."""
     held = [] if user.lifecycle == "hardDeleted" else list(user.paths)
     oldest = None
@@ -68,7 +71,7 @@ def model(user: User) -> Mapping[str, Any]:
 
 
 @given(users)
-def test_the_derived_state_is_that_of_the_model(user: User) -> None:
+def test_the_derived_state_is_that_of_the_model(user: Mirrored) -> None:
     state, expected = derive(user, None, JOB), model(user)
     assert state.assigned is expected["assigned"]
     assert frozenset(state.paths) == expected["paths"]
@@ -79,7 +82,7 @@ def test_the_derived_state_is_that_of_the_model(user: User) -> None:
 
 
 @given(users, users)
-def test_two_digests_are_equal_exactly_when_the_states_are(one: User, other: User) -> None:
+def test_two_digests_are_equal_exactly_when_the_states_are(one: Mirrored, other: Mirrored) -> None:
     digests = [derive(user, None, JOB).digest for user in (one, other)]
     same = [
         {**model(user), "attributes": sorted(map(repr, model(user)["attributes"].items()))} for user in (one, other)
@@ -88,16 +91,16 @@ def test_two_digests_are_equal_exactly_when_the_states_are(one: User, other: Use
 
 
 @given(users, st.randoms(use_true_random=False))
-def test_the_order_of_rows_and_of_attributes_changes_nothing(user: User, source: Any) -> None:
+def test_the_order_of_rows_and_of_attributes_changes_nothing(user: Mirrored, source: Any) -> None:
     rows, items = list(user.paths), list(user.attributes.items())
     source.shuffle(rows)
     source.shuffle(items)
-    shuffled = User(object_id="u1", lifecycle=user.lifecycle, attributes=dict(items), paths=rows)
+    shuffled = Mirrored(object_id="u1", lifecycle=user.lifecycle, attributes=dict(items), paths=rows)
     assert derive(user, None, JOB) == derive(shuffled, None, JOB)
 
 
 @given(st.lists(users, max_size=6))
-def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: list[User]) -> None:
+def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: list[Mirrored]) -> None:
     last: Emitted | None = None
     spoken: list[Mapping[str, Any]] = []
     for user in history:
@@ -114,14 +117,14 @@ def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: lis
 
 
 @given(users)
-def test_only_a_live_user_with_a_path_is_said_for_the_first_time(user: User) -> None:
+def test_only_a_live_user_with_a_path_is_said_for_the_first_time(user: Mirrored) -> None:
     decision = said(user, None)
     assert (decision.state is not None) is (bool(user.paths) and user.lifecycle is Lifecycle.LIVE)
     assert decision.unknown is (bool(user.paths) and user.lifecycle is Lifecycle.UNKNOWN)
 
 
 def test_the_last_known_time_of_an_assignment_stays_with_a_leaver() -> None:
-    user = User(object_id="u1", lifecycle=Lifecycle.LIVE, attributes={}, paths=())
+    user = Mirrored(object_id="u1", lifecycle=Lifecycle.LIVE, attributes={}, paths=())
     decision = said(user, Emitted(version=3, digest=b"", assigned_at=START))
     assert decision.reason is Reason.UNASSIGNED
     assert decision.state is not None
