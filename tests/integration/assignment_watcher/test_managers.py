@@ -1,7 +1,9 @@
 """The manager of a user, as the directory object id: read by its changes and by id, said only when the job reads it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import orjson
 import pytest
 
 from shared.contracts.message import ObjectType
@@ -128,3 +130,51 @@ async def test_a_mapping_without_manager_neither_reads_nor_says_it(
     await manage(tenant, user, manager)
     await watcher.cycle()
     assert len((await watcher.said()).assignments) == count
+
+
+A, B, GONE = {"id": "A"}, {"id": "b"}, {"@removed": {"reason": "deleted"}}
+
+
+@pytest.mark.parametrize(
+    ("known", "rounds", "manager"),
+    [
+        (None, [[A]], "a"),
+        ("a", [[B]], "b"),
+        ("a", [[B, A | GONE]], "b"),
+        ("a", [[A | GONE, B]], "b"),
+        ("a", [[A | GONE]], None),
+        ("a", [[]], "a"),
+        ("b", [[A | GONE]], "b"),
+        ("a", [[B], [A | GONE]], "b"),
+        ("a", [[A | GONE], [B]], "b"),
+        (None, [[A], [A | GONE]], None),
+        (None, [[A | GONE], [A]], "a"),
+    ],
+    ids=[
+        "first",
+        "another",
+        "another and the old one gone",
+        "the old one gone and another",
+        "gone",
+        "nothing said",
+        "one that it does not have is gone",
+        "another, then the old one late",
+        "gone, then another",
+        "came and went",
+        "went and came",
+    ],
+)
+async def test_records_of_one_round_are_folded_in_their_order(
+    watcher: Watcher, known: str | None, rounds: list[list[dict[str, Any]]], manager: str | None
+) -> None:
+    said = [orjson.dumps(one).decode() for one in rounds]
+    async with watcher.frame.connection() as connection:
+        kept = await connection.fetchval(
+            """
+            SELECT brought_up(jsonb_build_object('manager', $1::text), merged(manager_of(one::jsonb) ORDER BY n), false)::text
+            FROM unnest($2::text[]) WITH ORDINALITY AS said (one, n)
+            """,
+            known,
+            said,
+        )
+    assert orjson.loads(kept) == {"manager": manager}
