@@ -83,7 +83,7 @@ class ChangePage:
     """One page of a stream. ``body`` is a JSON object whose ``value`` holds records as Microsoft Graph's delta functions write them.
 
     A record of a user says who its manager is in ``manager@delta``: an entry with the manager's id, or with ``@removed`` the one it no
-    longer has. In a full read a user without it has no manager.
+    longer has; or in ``manager``, an id or null. In a full read a user without either has no manager.
 
     The last page of a round has ``link``, from which the next round starts; every other page has ``following``, where the round goes on.
     """
