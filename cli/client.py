@@ -59,6 +59,10 @@ class Client:
         """GET below ``/api/v1``."""
         return await self.request("GET", path, query=query or None)
 
+    async def put(self, path: str, body: Any, *, headers: Mapping[str, str] | None = None, **query: str) -> Any:
+        """PUT below ``/api/v1``."""
+        return await self.request("PUT", path, body, query=query or None, headers=headers)
+
     async def post(self, path: str, body: Any = None) -> Any:
         """POST below ``/api/v1``."""
         return await self.request("POST", path, body)

@@ -23,6 +23,7 @@ COMMANDS = {
     "logs": ("cli.logs:logs", "Show the provisioning log."),
     "user": ("cli.people:user", "Show where one user stands, and why."),
     "licenses": ("cli.people:licenses", "Show the licenses of a job and who is waiting."),
+    "schema": ("cli.schema:schema", "Show, export, import and restore the mappings and filters of a job."),
     "source": ("cli.source:source", "Show how far the source of a job was read."),
     "holds": ("cli.holds:holds", "List, approve and reject removals that are held."),
     "token": ("cli.token:token", "Create bearer tokens for the console."),

@@ -12,6 +12,8 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 
 MOST_BODY_BYTES: Final = 262_144
+MOST_SCHEMA_BYTES: Final = 2_097_152
+"""A schema as Entra exports it lists every attribute of two directories."""
 _HEADERS: Final = (
     (
         b"content-security-policy",
@@ -41,12 +43,13 @@ class Edge:
             return
 
         received = 0
+        most = MOST_SCHEMA_BYTES if scope["path"].endswith("/schema") else MOST_BODY_BYTES
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MOST_BODY_BYTES:
+            if received > most:
                 raise HTTPException(413)
             return message
 

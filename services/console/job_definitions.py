@@ -204,6 +204,7 @@ async def _publish(
         json.dumps({"version": job.version, **details}),
         request.reason,
     )
+    schema = await tx.connection.fetchrow(QUERIES.load_newest_schema, job.job_id)
     tx.emit(
         JobRecord(
             job_id=job.job_id,
@@ -214,6 +215,8 @@ async def _publish(
             schedule=job.schedule,
             secrets={name: secret.ciphertext for name, secret in job.secrets.items()},
             restarts=job.restarts,
+            synchronization_schema=json.loads(schema["document"]) if schema and schema["document"] else None,
+            schema_version=schema["schema_version"] if schema else 0,
             deleted=job.deleted,
             changed_at=tx.now,
         ),

@@ -248,3 +248,17 @@ DELETE FROM source_state WHERE job_id = $1;
 
 -- name: erase_holds
 DELETE FROM hold WHERE job_id = $1;
+
+-- name: load_newest_schema
+SELECT schema_version, document FROM job_schema WHERE job_id = $1 ORDER BY schema_version DESC LIMIT 1;
+
+-- name: load_schema
+SELECT schema_version, document FROM job_schema WHERE job_id = $1 AND schema_version = $2;
+
+-- name: list_schemas
+SELECT schema_version, document IS NULL AS is_default, restored_from, operator, reason, saved_at
+FROM job_schema WHERE job_id = $1 ORDER BY schema_version DESC LIMIT $2;
+
+-- name: append_schema
+INSERT INTO job_schema (job_id, schema_version, document, restored_from, operator, reason, saved_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7);

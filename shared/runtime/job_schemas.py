@@ -17,7 +17,10 @@ _log = logger(__name__)
 
 
 class SchemaUnusableError(WaitError):
-    """The schema of a job does not compile in this version, and no earlier one is known: nothing is decided with a schema that nobody chose."""
+    """The schema of a job does not compile in this version, and no earlier one is known.
+
+    Nothing is decided then: the default of the template is not what somebody chose.
+    """
 
     def __init__(self, job_id: str, problem: str) -> None:
         super().__init__(

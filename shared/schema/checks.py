@@ -1,32 +1,36 @@
 """Everything that is wrong with a schema, found at once: what cannot be done is refused by name and place, never dropped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import (
     FORMAT,
-    Metadata,
     ObjectFlow,
     ObjectMapping,
     SynchronizationRule,
     SynchronizationSchema,
 )
 from shared.contracts.templates.template import Template
-from shared.schema.checks_of_attributes import Row, check_attributes, maps_activity
+from shared.schema.checks_of_attributes import AttributeChecks, Row, maps_activity
 from shared.schema.checks_of_filters import check_filter
+from shared.schema.conversion import ConversionError, converter
 from shared.schema.findings import Finding, Findings, SchemaRefusedError
-from shared.schema.options import FLOW_NULL_VALUES, FORMAT_KEY, Action, OptionError, Options, read_options, read_switch
+from shared.schema.options import (
+    FLOW_NULL_VALUES,
+    FORMAT_KEY,
+    PREFIX,
+    Action,
+    Deprovisioning,
+    OptionError,
+    Options,
+    read_options,
+    read_switch,
+)
 from shared.schema.target_attributes import object_type_of, target_attributes, target_key
-
-_WORDS: Final = {
-    "missing": ("is required", "add it"),
-    "not_a_member": ("has a value that is not known", ""),
-    "not_flags": ("", ""),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,103 +67,133 @@ def read_schema(document: Mapping[str, Any]) -> SynchronizationSchema:
 
 def check_schema(schema: SynchronizationSchema, template: Template) -> Checked:
     """Look through a schema for a job of ``template``."""
-    findings = Findings()
-    _format(schema, findings)
-    mappings: dict[ObjectType, CheckedMapping] = {}
-    rules = [(index, rule) for index, rule in enumerate(schema.synchronization_rules) if rule.object_mappings]
-    if not rules:
-        findings.error(
-            "synchronizationRules", "NoRule", "the schema maps nothing", "add a rule with a mapping of users"
-        )
-    for index, rule in rules:
-        _rule(f"synchronizationRules.{index}", schema, rule, template, mappings, findings)
-    if rules and ObjectType.USER not in mappings:
-        findings.error(
-            "synchronizationRules", "NoUserMapping", "the schema has no mapping of users", "add one from User to User"
-        )
-    return Checked(schema=schema, mappings=mappings, findings=findings.all())
+    checks = _SchemaChecks(schema=schema, template=template)
+    checks.run()
+    return Checked(schema=schema, mappings=checks.mappings, findings=checks.findings.all())
 
 
-def _format(schema: SynchronizationSchema, findings: Findings) -> None:
-    for index, entry in enumerate(schema.metadata):
-        if entry.key == FORMAT_KEY and entry.value.strip() not in {str(number) for number in range(1, FORMAT + 1)}:
-            message = f"the schema was written by a newer Seatkeeper ({FORMAT_KEY} is not {FORMAT} or lower)"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SchemaChecks:
+    """Looks through one schema, from the outside in."""
+
+    schema: SynchronizationSchema
+    template: Template
+    mappings: dict[ObjectType, CheckedMapping] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+
+    def run(self) -> None:
+        """Fill ``mappings`` and ``findings``."""
+        self._format()
+        rules = [(index, rule) for index, rule in enumerate(self.schema.synchronization_rules) if rule.object_mappings]
+        place = "synchronizationRules"
+        if not rules:
+            self.findings.error(place, "NoRule", "the schema maps nothing", "add a rule with a mapping of users")
+        for index, rule in rules:
+            self._rule(f"{place}.{index}", rule)
+        if rules and ObjectType.USER not in self.mappings:
+            message = "the schema has no mapping of users"
+            self.findings.error(place, "NoUserMapping", message, "add one from User to User")
+
+    def _format(self) -> None:
+        readable = {str(number) for number in range(1, FORMAT + 1)}
+        for index, entry in enumerate(self.schema.metadata):
+            if entry.key == FORMAT_KEY and entry.value.strip() not in readable:
+                message = f"the schema was written by a newer Seatkeeper ({FORMAT_KEY} is above {FORMAT})"
+                remedy = "upgrade Seatkeeper, or export the schema from this version"
+                self.findings.error(f"metadata.{index}", "NewerFormat", message, remedy)
+
+    def _rule(self, at: str, rule: SynchronizationRule) -> None:
+        if self.schema.directories:
+            names = {
+                "sourceDirectoryName": rule.source_directory_name,
+                "targetDirectoryName": rule.target_directory_name,
+            }
+            for key, name in names.items():
+                if self.schema.directory(name) is None:
+                    message = f"there is no directory {name or 'without a name'}"
+                    self.findings.error(f"{at}.{key}", "UnknownDirectory", message, "name one of directories")
+        for key, value in (("containerFilter", rule.container_filter), ("groupFilter", rule.group_filter)):
+            if value and any(item for name, item in value.items() if "@" not in name):
+                remedy = "use a scoping filter in scope, and set this to null"
+                self.findings.error(f"{at}.{key}", "Unsupported", f"{key} is not supported", remedy)
+        for index, mapping in enumerate(rule.object_mappings):
+            here = f"{at}.objectMappings.{index}"
+            source, target = mapping.source_object_name, mapping.target_object_name
+            kind = object_type_of(source)
+            if kind is None or kind is not object_type_of(target):
+                if mapping.enabled:
+                    remedy = "map User to User and Group to Group, or set enabled to false"
+                    self.findings.error(here, "UnsupportedObject", f"{source} cannot become {target}", remedy)
+            elif kind in self.mappings:
+                message = f"{source} is mapped twice"
+                self.findings.error(here, "DuplicateObjectMapping", message, "remove one of the two mappings")
+            else:
+                self.mappings[kind] = self._object(here, rule, mapping, kind)
+
+    def _object(self, at: str, rule: SynchronizationRule, mapping: ObjectMapping, kind: ObjectType) -> CheckedMapping:
+        users, capabilities, findings = kind is ObjectType.USER, self.template.capabilities, self.findings
+        if users and not mapping.enabled:
+            message = "the mapping of users is not enabled, which is not supported"
             findings.error(
-                f"metadata.{index}",
-                "NewerFormat",
-                message,
-                "upgrade Seatkeeper, or export the schema from this version",
+                f"{at}.enabled", "UsersDisabled", message, "set it to true; pause the job to stop provisioning"
             )
+        if not users and mapping.enabled and not capabilities.groups:
+            message = f"{self.template.display_name} takes no groups"
+            findings.error(f"{at}.enabled", "GroupsUnsupported", message, "set it to false")
+        known = target_attributes(self.schema, rule, kind, self.template)
+        checks = AttributeChecks(object_type=kind, known=known, capabilities=capabilities, findings=findings)
+        rows = checks.run(f"{at}.attributeMappings", mapping.attribute_mappings)
+        check_filter(f"{at}.scope", mapping.scope, kind, findings)
+        if mapping.enabled and not any(item.matching_priority for item in mapping.attribute_mappings):
+            message = "no attribute is matched by, so nobody who is at the target already would be found"
+            findings.error(f"{at}.attributeMappings", "NoMatching", message, "set matchingPriority of one mapping to 1")
+        activity = maps_activity(rows)
+        if users:
+            _activity(at, rows, activity, findings)
+            _required(at, rows, known, findings)
+        if not mapping.flow_types:
+            message = "no target object action is allowed, so nothing is ever written"
+            findings.warning(f"{at}.flowTypes", "NoActions", message, f"allow some of {', '.join(ObjectFlow)}")
+        options = self._options(at, mapping, rows)
+        return CheckedMapping(object_type=kind, mapping=mapping, rows=tuple(rows), activity=activity, options=options)
 
+    def _options(self, at: str, mapping: ObjectMapping, rows: list[Row]) -> Options:
+        capabilities, place = self.template.capabilities, f"{at}.metadata"
+        kind = object_type_of(mapping.source_object_name) or ObjectType.USER
+        try:
+            options = read_options(mapping.metadata, kind, capabilities)
+            for row in rows:
+                read_switch(row.definition.metadata, FLOW_NULL_VALUES)
+        except OptionError as error:
+            self.findings.error(place, "InvalidOption", error.message, error.remedy)
+            return read_options((), kind, capabilities)
+        said = {entry.key for entry in mapping.metadata}
+        can_delete = capabilities.group_delete if kind is ObjectType.GROUP else capabilities.delete
+        for event, step in options.deprovisioning.items():
+            key = f"{PREFIX}When{event}"
+            if key not in said:
+                continue
+            if step.action is Action.DELETE and not can_delete:
+                message = f"{key} asks for delete, and {self.template.display_name} does not delete"
+                self.findings.error(place, "DeleteUnsupported", message, "use disable or none")
+            if step.action is Action.DISABLE and maps_activity(rows) is None:
+                message = f"{key} asks for disable, and nothing is mapped from IsSoftDeleted"
+                self.findings.error(place, "DisableUnsupported", message, "map IsSoftDeleted, or use none")
+            if step.action is Action.SET_ATTRIBUTE:
+                self._set_attribute(place, key, step, rows)
+        return options
 
-def _rule(
-    at: str,
-    schema: SynchronizationSchema,
-    rule: SynchronizationRule,
-    template: Template,
-    mappings: dict[ObjectType, CheckedMapping],
-    findings: Findings,
-) -> None:
-    if schema.directories:
-        for key, name in (
-            ("sourceDirectoryName", rule.source_directory_name),
-            ("targetDirectoryName", rule.target_directory_name),
-        ):
-            if schema.directory(name) is None:
-                message = f"there is no directory {name or 'without a name'}"
-                findings.error(f"{at}.{key}", "UnknownDirectory", message, "name one of directories")
-    for key, value in (("containerFilter", rule.container_filter), ("groupFilter", rule.group_filter)):
-        if value and any(item for name, item in value.items() if "@" not in name):
-            message = f"{key} is not supported"
-            findings.error(f"{at}.{key}", "Unsupported", message, "use a scoping filter in scope, and set this to null")
-    for index, mapping in enumerate(rule.object_mappings):
-        here = f"{at}.objectMappings.{index}"
-        kind, target = object_type_of(mapping.source_object_name), object_type_of(mapping.target_object_name)
-        if kind is None or kind is not target:
-            if mapping.enabled:
-                message = f"{mapping.source_object_name} cannot become {mapping.target_object_name}"
-                findings.error(
-                    here, "UnsupportedObject", message, "map User to User and Group to Group, or set enabled to false"
-                )
-            continue
-        if kind in mappings:
-            message = f"{mapping.source_object_name} is mapped twice"
-            findings.error(here, "DuplicateObjectMapping", message, "remove one of the two mappings")
-            continue
-        mappings[kind] = _object(here, schema, rule, mapping, kind, template, findings)
-
-
-def _object(
-    at: str,
-    schema: SynchronizationSchema,
-    rule: SynchronizationRule,
-    mapping: ObjectMapping,
-    kind: ObjectType,
-    template: Template,
-    findings: Findings,
-) -> CheckedMapping:
-    users, capabilities = kind is ObjectType.USER, template.capabilities
-    if users and not mapping.enabled:
-        message = "the mapping of users is not enabled, which is not supported"
-        findings.error(f"{at}.enabled", "UsersDisabled", message, "set it to true; pause the job to stop provisioning")
-    if not users and mapping.enabled and not capabilities.groups:
-        message = f"{template.display_name} takes no groups"
-        findings.error(f"{at}.enabled", "GroupsUnsupported", message, "set it to false")
-    known = target_attributes(schema, rule, kind, template)
-    rows = check_attributes(f"{at}.attributeMappings", mapping.attribute_mappings, kind, known, capabilities, findings)
-    check_filter(f"{at}.scope", mapping.scope, kind, findings)
-    if mapping.enabled and not any(item.matching_priority for item in mapping.attribute_mappings):
-        message = "no attribute is matched by, so nobody who is at the target already would be found"
-        findings.error(f"{at}.attributeMappings", "NoMatching", message, "set matchingPriority of one mapping to 1")
-    activity = maps_activity(rows)
-    if users:
-        _activity(at, rows, activity, findings)
-        _required(at, rows, known, findings)
-    options = _options(at, mapping, kind, template, rows, activity, findings)
-    if not mapping.flow_types:
-        message = "no target object action is allowed, so nothing is ever written"
-        findings.warning(f"{at}.flowTypes", "NoActions", message, f"allow some of {', '.join(ObjectFlow)}")
-    return CheckedMapping(object_type=kind, mapping=mapping, rows=tuple(rows), activity=activity, options=options)
+    def _set_attribute(self, at: str, key: str, step: Deprovisioning, rows: list[Row]) -> None:
+        row = next((row for row in rows if row.definition.name == step.attribute), None)
+        if row is None:
+            message = f"{key} sets {step.attribute}, which is not mapped"
+            self.findings.error(at, "UnknownTargetAttribute", message, "name an attribute that is mapped")
+            return
+        try:
+            converter(row.definition.type, multivalued=row.definition.multivalued)(step.value)
+        except ConversionError as error:
+            message = f"the value that {key} sets {error}"
+            self.findings.error(at, "WrongType", message, f"give {step.attribute} a fitting value")
 
 
 def _activity(at: str, rows: list[Row], activity: Row | None, findings: Findings) -> None:
@@ -178,43 +212,3 @@ def _required(at: str, rows: list[Row], known: Mapping[str, Any], findings: Find
         if definition.required and key not in mapped:
             message = f"the target requires {definition.name}, and nothing is mapped to it"
             findings.error(f"{at}.attributeMappings", "RequiredNotMapped", message, "add a mapping to it")
-
-
-def _options(
-    at: str,
-    mapping: ObjectMapping,
-    kind: ObjectType,
-    template: Template,
-    rows: list[Row],
-    activity: Row | None,
-    findings: Findings,
-) -> Options:
-    try:
-        options = read_options(mapping.metadata, kind, template.capabilities)
-        for row in rows:
-            read_switch(row.definition.metadata, FLOW_NULL_VALUES)
-    except OptionError as error:
-        findings.error(f"{at}.metadata", "InvalidOption", error.message, error.remedy)
-        return read_options((), kind, template.capabilities)
-    said = {entry.key for entry in mapping.metadata}
-    mapped = {row.definition.name for row in rows}
-    can_delete = template.capabilities.group_delete if kind is ObjectType.GROUP else template.capabilities.delete
-    for event, step in options.deprovisioning.items():
-        key = f"Seatkeeper.When{event}"
-        if key not in said:
-            continue
-        if step.action is Action.DELETE and not can_delete:
-            message = f"{key} asks for delete, and {template.display_name} does not delete"
-            findings.error(f"{at}.metadata", "DeleteUnsupported", message, "use disable or none")
-        if step.action is Action.DISABLE and activity is None:
-            message = f"{key} asks for disable, and nothing is mapped from IsSoftDeleted"
-            findings.error(f"{at}.metadata", "DisableUnsupported", message, "map IsSoftDeleted, or use none")
-        if step.action is Action.SET_ATTRIBUTE and step.attribute not in mapped:
-            message = f"{key} sets {step.attribute}, which is not mapped"
-            findings.error(f"{at}.metadata", "UnknownTargetAttribute", message, "name an attribute that is mapped")
-    return options
-
-
-def metadata_value(metadata: Metadata, key: str) -> str | None:
-    """Return the value of an entry, or nothing."""
-    return next((entry.value for entry in metadata if entry.key == key), None)

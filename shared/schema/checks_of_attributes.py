@@ -1,7 +1,7 @@
 """What can be wrong with the attribute mappings of one object mapping."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
@@ -43,86 +43,112 @@ class Row:
     source: Source
 
 
-def check_attributes(
-    at: str,
-    mappings: tuple[AttributeMapping, ...],
-    object_type: ObjectType,
-    known: Mapping[str, AttributeDefinition],
-    capabilities: Capabilities,
-    findings: Findings,
-) -> list[Row]:
-    """Note what is wrong with the mappings at ``at``, and return those that can be used."""
-    rows: list[Row] = []
-    taken: dict[str, str] = {}
-    priorities: dict[int, str] = {}
-    for index, mapping in enumerate(mappings):
-        here = f"{at}.{index}"
-        definition = _target(here, mapping, known, taken, findings)
-        source = _source(here, mapping, object_type, findings)
-        _matching(here, mapping, object_type, capabilities, priorities, findings)
-        if definition is None or source is None:
-            continue
-        row = Row(at=here, mapping=mapping, definition=definition, source=source)
-        _together(row, object_type, findings)
-        rows.append(row)
-    return rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeChecks:
+    """Looks through the attribute mappings of one object mapping: ``known`` are the attributes that the target has, by key."""
+
+    object_type: ObjectType
+    known: Mapping[str, AttributeDefinition]
+    capabilities: Capabilities
+    findings: Findings
+    _taken: dict[str, str] = field(default_factory=dict)
+    _priorities: dict[int, str] = field(default_factory=dict)
+
+    def run(self, at: str, mappings: tuple[AttributeMapping, ...]) -> list[Row]:
+        """Note what is wrong with the mappings at ``at``, and return those that can be used."""
+        rows: list[Row] = []
+        for index, mapping in enumerate(mappings):
+            here = f"{at}.{index}"
+            definition = self._target(here, mapping)
+            source = self._source(here, mapping)
+            self._matching(here, mapping)
+            if definition is not None and source is not None:
+                row = Row(at=here, mapping=mapping, definition=definition, source=source)
+                check_together(row, self.object_type, self.findings)
+                rows.append(row)
+        return rows
+
+    def _target(self, here: str, mapping: AttributeMapping) -> AttributeDefinition | None:
+        name, place = mapping.target_attribute_name, f"{here}.targetAttributeName"
+        try:
+            path = parse_target_path(name)
+        except TargetPathError as error:
+            message, remedy = f"{name} is not the path of an attribute", f"write {error.expected}"
+            self.findings.error(place, "InvalidTargetPath", message, remedy, position=error.position)
+            return None
+        definition = self.known.get(path.key)
+        if definition is None:
+            near = get_close_matches(path.key, self.known, n=1)
+            remedy = f"use {self.known[near[0]].name}, or remove the mapping" if near else "remove the mapping"
+            self.findings.error(place, "UnknownTargetAttribute", f"the target has no attribute {name}", remedy)
+            return None
+        if path.key in self._taken:
+            message = f"{name} is mapped twice, also at {self._taken[path.key]}"
+            self.findings.error(place, "DuplicateTarget", message, "remove one of the two mappings")
+            return None
+        self._taken[path.key] = here
+        if definition.anchor or definition.mutability is Mutability.READ_ONLY:
+            why = (
+                "the anchor, by which the target knows its objects" if definition.anchor else "read-only at the target"
+            )
+            self.findings.error(place, "NotWritable", f"{name} is {why}", "remove the mapping")
+            return None
+        return definition
+
+    def _source(self, here: str, mapping: AttributeMapping) -> Source | None:
+        place = f"{here}.source"
+        text = mapping.source.expression if mapping.source else None
+        try:
+            source = read_source(mapping)
+        except ExpressionError as error:
+            where = f"{place}.expression" if text else place
+            self.findings.error(
+                where, "InvalidExpression", error.message, f"expected {error.expected}", position=error.position
+            )
+            return None
+        said = mapping.source.name if mapping.source else None
+        if text and said and said != _name_of(source):
+            message = f"the name is {said[:80]}, and the expression says another one"
+            self.findings.error(
+                f"{place}.name", "SourceDisagrees", message, "correct the one that is wrong, or leave it out"
+            )
+        if len(source.text) > LONGEST_EXPRESSION:
+            message = f"the expression has {len(source.text)} characters"
+            self.findings.error(place, "ExpressionTooLong", message, f"use at most {LONGEST_EXPRESSION}")
+        known = True
+        for name in sorted(source.names):
+            if find_source_attribute(self.object_type, name) is None:
+                known = False
+                self.findings.error(place, "UnknownSourceAttribute", *unknown_attribute(name, self.object_type))
+        if source.attribute is None and source.expression is None and not source.constant:
+            self.findings.warning(
+                place, "NothingFlows", "the mapping has neither a source nor a constant", "remove it: it does nothing"
+            )
+        return source if known else None
+
+    def _matching(self, here: str, mapping: AttributeMapping) -> None:
+        if not mapping.matching_priority:
+            return
+        name, place = mapping.target_attribute_name, f"{here}.matchingPriority"
+        group = self.object_type is ObjectType.GROUP
+        allowed = self.capabilities.group_filter_attributes if group else self.capabilities.filter_attributes
+        if name.casefold() not in {item.casefold() for item in allowed} and not self.capabilities.custom_attributes:
+            message = f"the target cannot be searched by {name}"
+            self.findings.error(
+                place, "NotFilterable", message, f"match by {' or '.join(allowed) or 'nothing'}, and set this to 0"
+            )
+        if mapping.matching_priority in self._priorities:
+            message = f"two attributes have the matching precedence {mapping.matching_priority}"
+            self.findings.error(place, "DuplicatePrecedence", message, "give each its own, 1 first")
+        self._priorities[mapping.matching_priority] = here
 
 
-def _target(
-    here: str,
-    mapping: AttributeMapping,
-    known: Mapping[str, AttributeDefinition],
-    taken: dict[str, str],
-    findings: Findings,
-) -> AttributeDefinition | None:
-    name, place = mapping.target_attribute_name, f"{here}.targetAttributeName"
-    try:
-        path = parse_target_path(name)
-    except TargetPathError as error:
-        message, remedy = f"{name} is not the path of an attribute", f"write {error.expected}"
-        findings.error(place, "InvalidTargetPath", message, remedy, position=error.position)
-        return None
-    definition = known.get(path.key)
-    if definition is None:
-        near = get_close_matches(path.key, known, n=1)
-        remedy = f"use {known[near[0]].name}, or remove the mapping" if near else "remove the mapping"
-        findings.error(place, "UnknownTargetAttribute", f"the target has no attribute {name}", remedy)
-        return None
-    if path.key in taken:
-        message = f"{name} is mapped twice, also at {taken[path.key]}"
-        findings.error(place, "DuplicateTarget", message, "remove one of the two mappings")
-        return None
-    taken[path.key] = here
-    if definition.anchor or definition.mutability is Mutability.READ_ONLY:
-        why = "the anchor, by which the target knows its objects" if definition.anchor else "read-only at the target"
-        findings.error(place, "NotWritable", f"{name} is {why}", "remove the mapping")
-        return None
-    return definition
-
-
-def _source(here: str, mapping: AttributeMapping, object_type: ObjectType, findings: Findings) -> Source | None:
-    place = f"{here}.source"
-    text = mapping.source.expression if mapping.source else None
-    if text and len(text) > LONGEST_EXPRESSION:
-        message = f"the expression has {len(text)} characters"
-        findings.error(f"{place}.expression", "ExpressionTooLong", message, f"use at most {LONGEST_EXPRESSION}")
-        return None
-    try:
-        source = read_source(mapping)
-    except ExpressionError as error:
-        where = f"{place}.expression" if text else place
-        findings.error(where, "InvalidExpression", error.message, f"expected {error.expected}", position=error.position)
-        return None
-    known = True
-    for name in sorted(source.names):
-        if find_source_attribute(object_type, name) is None:
-            known = False
-            findings.error(place, "UnknownSourceAttribute", *unknown_attribute(name, object_type))
-    if source.attribute is None and source.expression is None and not source.constant:
-        findings.warning(
-            place, "NothingFlows", "the mapping has neither a source nor a constant", "remove it: it does nothing"
-        )
-    return source if known else None
+def _name_of(source: Source) -> str | None:
+    """Return the name that Graph gives to a source beside its text."""
+    if source.expression is not None:
+        tree = source.expression.tree
+        return tree.function if isinstance(tree, Call) else None
+    return source.attribute or source.constant
 
 
 def unknown_attribute(name: str, object_type: ObjectType) -> tuple[str, str]:
@@ -134,31 +160,7 @@ def unknown_attribute(name: str, object_type: ObjectType) -> tuple[str, str]:
     return f"{object_type.value}s of the source have no attribute {name}", remedy
 
 
-def _matching(
-    here: str,
-    mapping: AttributeMapping,
-    object_type: ObjectType,
-    capabilities: Capabilities,
-    priorities: dict[int, str],
-    findings: Findings,
-) -> None:
-    if not mapping.matching_priority:
-        return
-    name, place = mapping.target_attribute_name, f"{here}.matchingPriority"
-    group = object_type is ObjectType.GROUP
-    allowed = capabilities.group_filter_attributes if group else capabilities.filter_attributes
-    if name.casefold() not in {item.casefold() for item in allowed} and not capabilities.custom_attributes:
-        message = f"the target cannot be searched by {name}"
-        findings.error(
-            place, "NotFilterable", message, f"match by {' or '.join(allowed) or 'nothing'}, and set this to 0"
-        )
-    if mapping.matching_priority in priorities:
-        message = f"two attributes have the matching precedence {mapping.matching_priority}"
-        findings.error(place, "DuplicatePrecedence", message, "give each its own, 1 first")
-    priorities[mapping.matching_priority] = here
-
-
-def _together(row: Row, object_type: ObjectType, findings: Findings) -> None:
+def check_together(row: Row, object_type: ObjectType, findings: Findings) -> None:
     """Note what is wrong between a source and its target."""
     mapping, source, place = row.mapping, row.source, f"{row.at}.source"
     name = source.attribute

@@ -13,7 +13,13 @@ from typing import Any, Final
 from shared.contracts.synchronization_schema import AttributeType
 
 Compare = Callable[[str, str], bool]
-_ANY: Final = (AttributeType.BOOLEAN, AttributeType.BINARY, AttributeType.REFERENCE, AttributeType.INTEGER, AttributeType.STRING)
+_ANY: Final = (
+    AttributeType.BOOLEAN,
+    AttributeType.BINARY,
+    AttributeType.REFERENCE,
+    AttributeType.INTEGER,
+    AttributeType.STRING,
+)
 _TEXT: Final = (AttributeType.STRING, AttributeType.INTEGER)
 INTEGER: Final = re.compile(r"[0-9]{1,18}")
 """Both sides of a comparison by size: 0, 1, 2 and so on."""

@@ -19,7 +19,10 @@ Test = Callable[[Record], bool]
 
 
 class FilterEvaluationError(Exception):
-    """A clause could not be decided for one object: a pattern took too long. ``sentence`` is the clause, without any value of the object."""
+    """A clause could not be decided for one object: a pattern took too long.
+
+    ``sentence`` is the clause, without any value of the object.
+    """
 
     def __init__(self, sentence: str, reason: str) -> None:
         super().__init__(f"{sentence}: {reason}")

@@ -8,7 +8,14 @@ from shared.contracts.changes import MatchingValue
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import AttributeType, FlowBehavior, FlowType, ObjectFlow
 from shared.schema.conversion import ConversionError, Convert, is_empty
-from shared.schema.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT, EvaluationContext, EvaluationError, Expression
+from shared.schema.expressions import (
+    IGNORE_ATTRIBUTE,
+    IGNORE_OBJECT,
+    AllValuesUsed,
+    EvaluationContext,
+    EvaluationError,
+    Expression,
+)
 from shared.schema.filters import CompiledFilter, FilterResult
 from shared.schema.options import Deprovisioning, Event
 from shared.schema.source_attributes import IS_SOFT_DELETED, SourceAttribute
@@ -70,11 +77,15 @@ def _folded(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeFailure:
-    """A mapping that has no result for one object: its value at the target stays as it is. ``reason`` holds no value of the object."""
+    """A mapping that has no result for one object: its value at the target stays as it is. ``reason`` holds no value of the object.
+
+    ``values_used`` says that every candidate of ``SelectUniqueValue`` is taken at the target: another attempt may find one free.
+    """
 
     path: str
     source: str
     reason: str
+    values_used: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +131,8 @@ class CompiledObjectMapping:
     """The mapping of users or of groups, ready for any number of objects.
 
     ``attributes`` holds every mapped path with its flow type and flow behavior. ``active_path`` is the path that an object's leaving sets
-    (the one mapped from ``IsSoftDeleted``), nothing when there is none: such a target cannot be disabled. ``members_path`` is where members of a
-    group go, nothing when they are not mapped. ``flows`` are the target object actions that are allowed.
+    (the one mapped from ``IsSoftDeleted``), nothing when there is none: such a target cannot be disabled. ``members_path`` is where
+    members of a group go, nothing when they are not mapped. ``flows`` are the target object actions that are allowed.
     """
 
     object_type: ObjectType
@@ -209,7 +220,8 @@ def _take(
         if not is_empty(value):
             value = row.convert(value)
     except (EvaluationError, ConversionError) as error:
-        rest.failures.append(AttributeFailure(path=row.path, source=row.source, reason=str(error)))
+        used = isinstance(error, AllValuesUsed)
+        rest.failures.append(AttributeFailure(path=row.path, source=row.source, reason=str(error), values_used=used))
         if row.required:
             rest.missing.append(row.path)
         return rest

@@ -41,8 +41,8 @@ class Nature(StrEnum):
 class SourceAttribute:
     """One attribute of the source.
 
-    ``graph_property`` is the Microsoft Graph property that has to be selected, nothing for a computed one. ``read`` takes the value out of the
-    record of an object; a plain lookup of ``graph_property`` when it is nothing.
+    ``graph_property`` is the Microsoft Graph property that has to be selected, nothing for a computed one. ``read`` takes the value out
+    of the record of an object; a plain lookup of ``graph_property`` when it is nothing.
     """
 
     name: str

@@ -7,10 +7,12 @@ from typing import Any, Final
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.console.api.problems import ProblemError, field_errors, invalid
+from services.console.api.problems import ProblemError, field_errors, invalid, schema_refused
 from services.console.holds import HoldNotFoundError, NotHeldError
 from services.console.job_definitions import JobDeletedError, JobNotFoundError, KeyReusedError, SecretsMissingError
+from services.console.job_schemas import SchemaChangedError, SchemaVersionNotFoundError
 from shared.runtime.database import TRANSIENT_ERRORS
+from shared.schema.findings import SchemaRefusedError
 
 _DETAILS: Final = {
     400: "The body cannot be read. Send JSON with Content-Type: application/json.",
@@ -60,6 +62,15 @@ _EXPLAINED: Final[Mapping[type[Exception], Callable[[Any], ProblemError]]] = {
         409,
         "Idempotency-Key was used before",
         "This Idempotency-Key was used for another request. Use another key; to change a job that it made, PATCH that job.",
+    ),
+    SchemaRefusedError: schema_refused,
+    SchemaVersionNotFoundError: lambda _: ProblemError(
+        404, "No such version", "The job has no such version of its schema. See GET /api/v1/jobs/JOB/schema/versions."
+    ),
+    SchemaChangedError: lambda error: ProblemError(
+        412,
+        "The schema was changed meanwhile",
+        f"Version {error.current} is in force. Read it, put your change into it, and send its ETag as If-Match.",
     ),
     HoldNotFoundError: lambda _: ProblemError(
         404, "No such hold", "The job has no held removals with this id. See GET /api/v1/jobs/JOB/holds."

@@ -8,7 +8,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import ValidationError
 
-from services.console import job_definitions, read
+from services.console import job_definitions, job_schemas, read
 from services.console.api.access import Access, frame_of
 from services.console.api.bodies import IdempotencyKey, JobId, Patch, Reason
 from services.console.api.problems import FieldError, Json, field_errors, invalid
@@ -19,6 +19,7 @@ from shared.contracts.addresses import check_addresses
 from shared.contracts.control import ScheduleState
 from shared.contracts.ids import job_id_for
 from shared.contracts.job import JobDefinition
+from shared.contracts.templates import TEMPLATES
 from shared.runtime.frame import Frame
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -85,6 +86,10 @@ async def change_job(
         return replace(known, definition=definition)
 
     async with frame.transaction() as tx:
+        if isinstance(template := patch.get("template"), str) and template in TEMPLATES:
+            await job_schemas.check_template(
+                tx.connection, await job_definitions.load_job(tx.connection, job), template
+            )
         changed = await job_definitions.change_job(
             tx,
             job_definitions.Request(operator=operator, reason=reason),

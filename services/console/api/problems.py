@@ -9,6 +9,7 @@ import orjson
 from fastapi import Response
 
 from shared.contracts.job import field_path
+from shared.schema.findings import Finding, SchemaRefusedError, Severity
 
 _SHOWN_FIELD: Final = re.compile(r"^[A-Za-z$][A-Za-z0-9_$.-]{0,120}$")
 _PLACES: Final = frozenset({"body", "query", "path", "header"})
@@ -36,6 +37,9 @@ class FieldError:
 
     field: str
     message: str
+    code: str | None = None
+    position: int | None = None
+    remedy: str | None = None
 
 
 class ProblemError(Exception):
@@ -74,8 +78,32 @@ def problem_body(error: ProblemError) -> dict[str, Any]:
         "detail": error.detail,
     }
     if error.errors:
-        body["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+        body["errors"] = [shown_error(item) for item in error.errors]
     return body
+
+
+def shown_error(item: FieldError) -> dict[str, Any]:
+    """Return one error as problem details name it; code, position and remedy only where there are any."""
+    shown = {"field": item.field, "message": item.message}
+    more = {"code": item.code, "position": item.position, "remedy": item.remedy}
+    return shown | {name: value for name, value in more.items() if value is not None}
+
+
+def of_finding(finding: Finding) -> FieldError:
+    """Return what a check of a schema found as the error of a field, by its place in the document."""
+    return FieldError(
+        field=finding.path or "body",
+        message=str(finding),
+        code=finding.code,
+        position=finding.position,
+        remedy=finding.remedy,
+    )
+
+
+def schema_refused(error: SchemaRefusedError) -> ProblemError:
+    """Return the problem of a schema that cannot be used: every error of it, and no warning."""
+    wrong = [of_finding(item) for item in error.findings if item.severity is Severity.ERROR]
+    return invalid(wrong, "Nothing was changed. Correct the places of the schema that are named in errors.")
 
 
 def problem_response(error: ProblemError) -> Response:

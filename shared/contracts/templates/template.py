@@ -35,8 +35,9 @@ class AttributeMapping:
 class Capabilities:
     """What the target can do. A target without ``delete`` gets a disable instead; one without ``groups`` gets no group at all.
 
-    ``filter_attributes`` and ``group_filter_attributes`` are what users and groups can be searched by. A target with ``custom_attributes`` has
-    those that a schema's own directory lists, beside those of the template; what it can be searched by is then not known either.
+    ``filter_attributes`` and ``group_filter_attributes`` are what users and groups can be searched by. A target with
+    ``custom_attributes`` has those that a schema's own directory lists, beside those of the template; what it can be searched by is then
+    not known either.
     """
 
     delete: bool
