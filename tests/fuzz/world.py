@@ -15,13 +15,29 @@ from shared.contracts.message import ObjectType
 from shared.contracts.topics import WATCHER
 from shared.runtime.database import Database
 from shared.runtime.frame import Frame
-from shared.runtime.jobs import GROUP_ATTRIBUTES, Job
+from shared.runtime.jobs import Job
 from simulators.graph.journal import Journal
 from simulators.graph.server import GraphSimulator, start
 from simulators.graph.simulation import Simulation
 from tests.fuzz.processes import Process
 from tests.support.builders_assignment_watcher import watcher_settings
 from tests.support.frames import opened_frame
+
+READ_BY_DEFAULT = {
+    ObjectType.USER: (
+        "accountEnabled",
+        "city",
+        "department",
+        "displayName",
+        "givenName",
+        "id",
+        "jobTitle",
+        "mail",
+        "surname",
+        "userPrincipalName",
+    ),
+    ObjectType.GROUP: ("displayName", "id", "securityEnabled"),
+}
 
 LEASE = "watcher/job-1"
 KEPT = ("schema_migration", "schema_migrations", "migration")
@@ -82,7 +98,7 @@ class World:
 
     def source_attributes(self, job: Job, object_type: ObjectType) -> tuple[str, ...]:
         """What jobs read: a mapping that an administrator changes now and then."""
-        usual = job.template.source_attributes if object_type is ObjectType.USER else GROUP_ATTRIBUTES
+        usual = READ_BY_DEFAULT[object_type]
         more = "manager" if object_type is ObjectType.USER else "description"
         return (*usual, more) if self.reads_more else usual
 

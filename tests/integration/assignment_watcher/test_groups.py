@@ -10,9 +10,11 @@ from shared.contracts.assignments import DirectoryAssignment, Lifecycle
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.message import ObjectType
 from shared.contracts.source import HoldReason, HoldState
-from shared.runtime.jobs import GROUP_ATTRIBUTES, Job
+from shared.runtime.jobs import Job
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 from tests.support.messages import received
+
+GROUP_ATTRIBUTES = ("displayName", "id", "securityEnabled")
 
 MEMBERS = 5
 
