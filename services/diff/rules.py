@@ -25,10 +25,9 @@ class Rules:
     """The rules of one job.
 
     ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
-    that an account which existed before keeps. ``always`` are paths that go with every update. ``references`` are paths of other objects. ``any_case`` are paths where a difference
-    in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept.
-    ``reads_roles``: the
-    mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
+    that an account which existed before keeps. ``always`` are paths that go with every update. ``references`` are paths of other objects.
+    ``any_case`` are paths where a difference in case alone is none. ``shared_values``: two users may have the same matching value, so who
+    has which is kept. ``reads_roles``: the mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
     """
 
     mapping: CompiledObjectMapping
