@@ -11,6 +11,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from deploy.topics import create_topics
+from shared.contracts.assignments import CycleMark
 from shared.contracts.cloudevents import Envelope, headers_of
 from shared.contracts.message import Message
 from shared.runtime.database import Database
@@ -75,7 +76,10 @@ async def publish(kafka: str, messages: Sequence[tuple[Message, Envelope]]) -> N
     try:
         for message, envelope in messages:
             headers = [(name, value.encode()) for name, value in headers_of(envelope).items()]
-            await producer.send(message.topic, message.body(), key=message.key.encode(), headers=headers)
+            partition = message.partition if isinstance(message, CycleMark) else None
+            await producer.send(
+                message.topic, message.body(), key=message.key.encode(), headers=headers, partition=partition
+            )
         await producer.flush()
     finally:
         await producer.stop()

@@ -51,6 +51,7 @@ async def retry_user(
     job: JobId,
     user: Annotated[str, Path(min_length=1, max_length=320)],
     operator: AnOperator,
+    *,
     key: IdempotencyKey = None,
     reason: Reason = "",
 ) -> Response:

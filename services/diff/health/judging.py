@@ -56,27 +56,31 @@ class Judging:
                 await self._take(tx, job_id, heard, step(heard.health, tx.now, self.policy))
 
     async def judge(self, tx: Transaction) -> None:
-        """Fold in what batches noted, and judge every job that changed or is in quarantine."""
+        """Fold in what batches noted, and judge every job that changed or for which time may change something."""
         changed = await store.take_deltas(tx.connection)
-        for job_id in sorted({*changed, *await store.quarantined_jobs(tx.connection)}):
+        for job_id in sorted({*changed, *await store.watched_jobs(tx.connection)}):
             known = await store.lock(tx.connection, job_id)
             delta = changed.get(job_id, NOTHING)
             health = replace(known.health, tally=replace(known.health.tally + delta, recovered=0))
             initial = await runs_initial(tx.connection, job_id)
             following = step(health, tx.now, self.policy, recovered=delta.recovered, initial=initial)
-            await self._take(tx, job_id, replace(known, health=health), following)
+            await self._take(tx, job_id, replace(known, health=health), following, watched=initial)
 
     async def lift(self, tx: Transaction, job_id: str) -> None:
         """End the quarantine of a job because an operator wants so."""
         known = await store.lock(tx.connection, job_id)
         await self._take(tx, job_id, known, lifted(known.health, tx.now, self.policy))
 
-    async def _take(self, tx: Transaction, job_id: str, known: Stored, following: Step) -> None:
+    async def _take(
+        self, tx: Transaction, job_id: str, known: Stored, following: Step, *, watched: bool = False
+    ) -> None:
+        health = following.health
         said = known.said
         if following.raised or following.cleared:
             said += 1
             _say(tx, job_id, said, following)
-        await store.save(tx.connection, job_id, replace(known, health=following.health, said=said))
+        watched |= health.quarantine is not None or health.judge_after is not None
+        await store.save(tx.connection, job_id, replace(known, health=health, said=said), watched=watched)
         if following.probes:
             await store.try_failed(tx.connection, job_id, tx.now, self.probe_users)
 

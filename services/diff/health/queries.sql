@@ -9,16 +9,17 @@ SELECT job_id, sum(failing)::int AS failing, sum(references_)::int AS references
 FROM taken GROUP BY job_id;
 
 -- name: open_health
-INSERT INTO job_health (job_id, health, quarantined) VALUES ($1, $2, false) ON CONFLICT (job_id) DO NOTHING;
+INSERT INTO job_health (job_id, health, quarantined, watched) VALUES ($1, $2, false, false) ON CONFLICT (job_id) DO NOTHING;
 
 -- name: lock_health
 SELECT health, heard_sequence, sequence FROM job_health WHERE job_id = $1 FOR UPDATE;
 
 -- name: save_health
-UPDATE job_health SET health = $2, quarantined = $3, probe_until = $4, heard_sequence = $5, sequence = $6 WHERE job_id = $1;
+UPDATE job_health SET health = $2, quarantined = $3, probe_until = $4, heard_sequence = $5, sequence = $6, watched = $7
+WHERE job_id = $1;
 
 -- name: watched_jobs
-SELECT job_id FROM job_health JOIN job USING (job_id) WHERE NOT job.deleted AND quarantined ORDER BY job_id;
+SELECT job_id FROM job_health JOIN job USING (job_id) WHERE NOT job.deleted AND watched ORDER BY job_id;
 
 -- name: try_failed
 UPDATE person SET next_attempt_at = $2

@@ -65,8 +65,8 @@ async def lock(connection: Connection, job_id: str) -> Stored:
     return Stored(health=_HEALTH.validate_json(row["health"]), heard=row["heard_sequence"], said=row["sequence"])
 
 
-async def save(connection: Connection, job_id: str, stored: Stored) -> None:
-    """Write the health of a job whose row is locked."""
+async def save(connection: Connection, job_id: str, stored: Stored, *, watched: bool) -> None:
+    """Write the health of a job whose row is locked. ``watched``: it is to be judged again although its counts stay."""
     quarantine = stored.health.quarantine
     await connection.execute(
         QUERIES.save_health,
@@ -76,11 +76,12 @@ async def save(connection: Connection, job_id: str, stored: Stored) -> None:
         quarantine.probe_until if quarantine else None,
         stored.heard,
         stored.said,
+        watched,
     )
 
 
-async def quarantined_jobs(connection: Connection) -> list[str]:
-    """Return the jobs that are in quarantine."""
+async def watched_jobs(connection: Connection) -> list[str]:
+    """Return the jobs that are to be judged although their counts stay: time may change something."""
     return [row["job_id"] for row in await connection.fetch(QUERIES.watched_jobs)]
 
 

@@ -54,10 +54,12 @@ CREATE TABLE tally_delta (
 );
 
 -- One row for each job: the counts, the quarantine that follows from them, and the sequences of what was heard and said of it.
+-- watched: time alone may change something, so the job is looked at even when its counts stay.
 CREATE TABLE job_health (
     job_id            text PRIMARY KEY,
     health            json NOT NULL,
     quarantined       boolean NOT NULL,
+    watched           boolean NOT NULL,
     probe_until       timestamptz,
     heard_sequence    bigint NOT NULL DEFAULT 0,
     sequence          bigint NOT NULL DEFAULT 0

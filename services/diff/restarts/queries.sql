@@ -21,6 +21,6 @@ ON CONFLICT (job_id, scope) DO UPDATE SET count = applied_reset.count + 1, posit
 SELECT cycle_id FROM cycle WHERE job_id = $1 AND state IN ('held', 'rejected') ORDER BY started_at, cycle_id;
 
 -- name: retry_users
-UPDATE person SET next_attempt_at = $3, failing_since = CASE WHEN failing_since IS NULL THEN NULL ELSE $3 END, escrows = 0
+UPDATE person SET next_attempt_at = $3::timestamptz, failing_since = CASE WHEN failing_since IS NULL THEN NULL ELSE $3::timestamptz END, escrows = 0
 WHERE (job_id, object_id) = ($1, $2) AND status = 'failed' AND NOT in_flight AND staged_in IS NULL
 RETURNING object_id;
