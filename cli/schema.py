@@ -1,5 +1,6 @@
 """``seatkeeper schema``: the mappings and scoping filters of a job, as Entra exports and imports them."""
 
+import asyncio
 from pathlib import Path
 from typing import IO, Any
 
@@ -92,7 +93,8 @@ async def export(client: Client, job: str | None, file: Path | None, version: in
         print_json(document)
         return
     try:
-        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        await asyncio.to_thread(file.write_bytes, text)
     except OSError as error:
         raise CommandFailedError(f"{file} cannot be written: {error.strerror}. Name another file.") from None
     if as_json:
