@@ -16,11 +16,12 @@ from services.diff.core import (
 )
 from services.diff.health.store import add_deltas
 from services.diff.health.tally import by_job
+from services.diff.job_rules import job_rules
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.removals import cycles
 from services.diff.removals.staging import removal_let_out
-from services.diff.rules import Rules, job_rules
+from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.cloudevents import Envelope

@@ -8,8 +8,8 @@ from contextlib import suppress
 from services.diff import store
 from services.diff.core import rules_changed
 from services.diff.handlers import Handlers
+from services.diff.job_rules import job_rules
 from services.diff.removals import cycles
-from services.diff.rules import job_rules
 from services.diff.store import QUERIES
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.errors import LeaseLostError
