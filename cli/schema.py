@@ -91,14 +91,18 @@ async def export(client: Client, job: str | None, file: Path | None, version: in
     if file is None:
         print_json(document)
         return
-    try:
-        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    except OSError as error:
-        raise CommandFailedError(f"{file} cannot be written: {error.strerror}. Name another file.") from None
+    _write(file, document)
     if as_json:
         print_json({"id": job_id, "file": str(file)})
     else:
         click.echo(f"Wrote {file}.")
+
+
+def _write(file: Path, document: Any) -> None:
+    try:
+        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise CommandFailedError(f"{file} cannot be written: {error.strerror}. Name another file.") from None
 
 
 @schema.command("import")
