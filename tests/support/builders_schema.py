@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ def clause(name: str, operator: str, *values: str) -> dict[str, Any]:
 def document(*rows: dict[str, Any], base: tuple[dict[str, Any], ...] = USER_ROWS, **mapping: Any) -> dict[str, Any]:
     """A schema that maps users by ``base`` and ``rows``; ``mapping`` sets more of the object mapping."""
     users = {"sourceObjectName": "User", "targetObjectName": "User", "attributeMappings": [*base, *rows], **mapping}
-    return {"synchronizationRules": [{"objectMappings": [users]}]}
+    return deepcopy({"synchronizationRules": [{"objectMappings": [users]}]})
 
 
 def compiled(*rows: dict[str, Any], template: Template = SCIM, **mapping: Any) -> CompiledSchema:
