@@ -1,6 +1,5 @@
 """``seatkeeper schema``: the mappings and scoping filters of a job, as Entra exports and imports them."""
 
-import asyncio
 from pathlib import Path
 from typing import IO, Any
 
@@ -92,15 +91,18 @@ async def export(client: Client, job: str | None, file: Path | None, version: in
     if file is None:
         print_json(document)
         return
-    try:
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        await asyncio.to_thread(file.write_bytes, text)
-    except OSError as error:
-        raise CommandFailedError(f"{file} cannot be written: {error.strerror}. Name another file.") from None
+    _write(file, document)
     if as_json:
         print_json({"id": job_id, "file": str(file)})
     else:
         click.echo(f"Wrote {file}.")
+
+
+def _write(file: Path, document: Any) -> None:
+    try:
+        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise CommandFailedError(f"{file} cannot be written: {error.strerror}. Name another file.") from None
 
 
 @schema.command("import")

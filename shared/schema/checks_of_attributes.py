@@ -26,7 +26,7 @@ from shared.schema.source_attributes import (
     Nature,
     find_source_attribute,
 )
-from shared.schema.sources import LONGEST_EXPRESSION, Source, read_source
+from shared.schema.sources import Source, read_source
 from shared.schema.target_paths import TargetPathError, parse_target_path
 
 _RESTLESS: Final = frozenset({"Now"})
@@ -112,9 +112,6 @@ class AttributeChecks:
             self.findings.error(
                 f"{place}.name", "SourceDisagrees", message, "correct the one that is wrong, or leave it out"
             )
-        if len(source.text) > LONGEST_EXPRESSION:
-            message = f"the expression has {len(source.text)} characters"
-            self.findings.error(place, "ExpressionTooLong", message, f"use at most {LONGEST_EXPRESSION}")
         known = True
         for name in sorted(source.names):
             if find_source_attribute(self.object_type, name) is None:
