@@ -30,7 +30,7 @@ MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."
 
 def test_every_crash_point_of_the_code_has_a_test() -> None:
     assert {point.partition(".")[0] for point in CRASH_POINTS} <= WHERE.keys() | OTHER
-    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "diff.rules.before_commit", "console.before_commit"}
+    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "diff.rules.before_commit", "diff.release.before_commit", "console.before_commit"}
     assert tested == CRASH_POINTS
 
 
@@ -70,6 +70,13 @@ async def test_i1_i7_a_pass_by_new_rules_that_crashes_goes_on(live: LiveSystem) 
             return not await connection.fetchval(undone)
 
     await eventually(gone_over, within=PATIENCE_SECONDS, every=0.1)
+
+
+async def test_i1_i4_i7_removals_that_are_let_out_when_it_crashes_go_out_once(live: LiveSystem) -> None:
+    await live.supervisor.stop(DIFF)
+    await joiners_a_change_and_a_leaver(live)
+    file = await live.start_armed(DIFF, "diff.release.before_commit")
+    await live.crashed(DIFF, file)
     assert contradictions(await come_to_rest(live)) == {}
 
 

@@ -53,7 +53,9 @@ class Judging:
             if known_health.heard < fact.sequence:
                 refused = fact.state is ConditionState.RAISED
                 heard = replace(known_health, heard=fact.sequence, health=replace(known_health.health, refused=refused))
-                await self._take(tx, job_id, heard, step(heard.health, tx.now, self.policy))
+                initial = await runs_initial(tx.connection, job_id)
+                following = step(heard.health, tx.now, self.policy, initial=initial)
+                await self._take(tx, job_id, heard, following, watched=initial)
 
     async def judge(self, tx: Transaction) -> None:
         """Fold in what batches noted, and judge every job that changed or for which time may change something."""
@@ -69,11 +71,10 @@ class Judging:
     async def lift(self, tx: Transaction, job_id: str) -> None:
         """End the quarantine of a job because an operator wants so."""
         known = await store.lock(tx.connection, job_id)
-        await self._take(tx, job_id, known, lifted(known.health, tx.now, self.policy))
+        initial = await runs_initial(tx.connection, job_id)
+        await self._take(tx, job_id, known, lifted(known.health, tx.now, self.policy), watched=initial)
 
-    async def _take(
-        self, tx: Transaction, job_id: str, known: Stored, following: Step, *, watched: bool = False
-    ) -> None:
+    async def _take(self, tx: Transaction, job_id: str, known: Stored, following: Step, *, watched: bool) -> None:
         health = following.health
         said = known.said
         if following.raised or following.cleared:
