@@ -100,15 +100,18 @@ async def test_what_cannot_be_done_is_a_problem_with_every_place(console: Consol
     assert len(await records(console)) == 1
 
 
+DEEP = (
+    b'{"type":"Function","name":"Not","parameters":[{"key":"source","value":' * 1000
+    + b'{"name":"jobTitle"}'
+    + b"}]}" * 1000
+)
 BAD: dict[str, bytes] = {
     "not JSON": b"{",
     "a list": b"[]",
     "nothing": b"{}",
     "a lone surrogate": b'{"synchronizationRules": [{"name": "\\ud800"}]}',
     "a lone surrogate in an annotation": b'{"@odata.context": "\\ud800"}',
-    "a source a thousand deep": b'{"synchronizationRules":[{"objectMappings":[{"sourceObjectName":"User","targetObjectName":"User","attributeMappings":'
-    b'[{"targetAttributeName":"title","source":' + b'{"type":"Function","name":"Not","parameters":[{"key":"source","value":' * 1000
-    + b'{"name":"jobTitle"}' + b"}]}" * 1000 + b"}]}]}]}",
+    "a source a thousand deep": json.dumps(linkedin(row("title"))).encode().replace(b'"source": null', b'"source": ' + DEEP),
     "JSON a hundred thousand deep": b'{"synchronizationRules":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 }  # fmt: skip
 
