@@ -85,7 +85,7 @@ class Jobs:
                 stale.append(job_id)
         if stale:
             for row in await connection.fetch(QUERIES.load_jobs, stale):
-                self._parsed[row["job_id"]] = _parse(row["record"], self._parsed.get(row["job_id"]))
+                self._parsed[row["job_id"]] = read_job(row["record"], self._parsed.get(row["job_id"]))
         return {job_id: self._parsed[job_id] for job_id in wanted}
 
     async def list(self, connection: Connection) -> list[Job]:
@@ -94,12 +94,12 @@ class Jobs:
         for row in await connection.fetch(QUERIES.list_jobs):
             known = self._parsed.get(row["job_id"])
             if known is None or known.version != row["version"]:
-                known = self._parsed[row["job_id"]] = _parse(row["record"], known)
+                known = self._parsed[row["job_id"]] = read_job(row["record"], known)
             jobs.append(known)
         return jobs
 
 
-def _parse(record: str, known: Job | None) -> Job:
+def read_job(record: str, known: Job | None) -> Job:
     """Return the job of a record; what is ``known`` of it keeps its schema in force when the new one does not compile."""
     parsed = JobRecord.model_validate_json(record)
     template, document = parsed.definition.template, parsed.synchronization_schema
