@@ -30,7 +30,14 @@ MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."
 
 def test_every_crash_point_of_the_code_has_a_test() -> None:
     assert {point.partition(".")[0] for point in CRASH_POINTS} <= WHERE.keys() | OTHER
-    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "diff.rules.before_commit", "diff.release.before_commit", "console.before_commit"}
+    tested = {
+        *ON_A_CHANGE,
+        *MAILING,
+        "diff.retry.before_commit",
+        "diff.rules.before_commit",
+        "diff.release.before_commit",
+        "console.before_commit",
+    }
     assert tested == CRASH_POINTS
 
 
