@@ -133,7 +133,7 @@ async def decide_cycles(tx: Transaction, mark: CycleMark, threshold: DeletionThr
     What an older cycle said stands before the marks of a newer one on every partition, so its removals are all there too.
     """
     now = goes = False
-    for row in await tx.connection.fetch(QUERIES.lock_undecided, mark.job_id, mark.started_at):
+    for row in await tx.connection.fetch(QUERIES.lock_undecided, mark.job_id, mark.started_at, mark.cycle_id):
         now |= row["cycle_id"] == mark.cycle_id
         goes |= await _decide(tx, cycle_of(row), threshold)
     await tx.connection.execute(QUERIES.forget_cycles, mark.job_id, mark.started_at - _KEPT)
@@ -160,7 +160,9 @@ async def _decide(tx: Transaction, cycle: Cycle, threshold: DeletionThreshold) -
         held = replace(cycle, state=CycleState.HELD, reason=verdict.reason, detail=verdict.detail, held_at=tx.now)
         await say_hold(tx, replace(held, removals=removals, managed=managed))
         return False
-    if cycle.state is CycleState.HELD:  # it was held because its end did not come: now it has, and all is well
+    if cycle.state is not CycleState.OPEN:  # it was held because its end did not come: now it has, and all is well
+        if cycle.state is not CycleState.HELD and not removals:
+            return False
         state = CycleState.APPROVED if removals else CycleState.DROPPED
         ended = "its cycle came to its end, and it is within the deletion threshold"
         over = replace(cycle, state=state, draining=removals > 0, removals=removals, decision_reason=ended)

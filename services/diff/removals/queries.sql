@@ -7,6 +7,8 @@ ON CONFLICT (job_id, cycle_id) DO NOTHING;
 UPDATE cycle SET draining = true
 FROM unnest($1::text[], $2::text[]) AS wanted (job_id, cycle_id)
 WHERE (cycle.job_id, cycle.cycle_id) = (wanted.job_id, wanted.cycle_id) AND state IN ('passed', 'approved', 'dropped') AND NOT draining
+  -- A hold of an unfinished cycle was approved as it was; what joins after that is judged when the cycle ends.
+  AND NOT (coalesce(reason, '') = 'cycleNotClosed' AND cardinality(marks) < coalesce(partitions, 1))
 RETURNING cycle.cycle_id;
 
 -- name: rejected_cycles
@@ -20,7 +22,10 @@ RETURNING cardinality(marks) >= partitions AS complete;
 
 -- name: lock_undecided
 SELECT * FROM cycle
-WHERE job_id = $1 AND started_at <= $2 AND kind <> 'pass' AND (state = 'open' OR (state = 'held' AND reason = 'cycleNotClosed'))
+WHERE job_id = $1 AND started_at <= $2 AND kind <> 'pass'
+  AND (state = 'open' OR (state IN ('held', 'approved', 'dropped') AND reason = 'cycleNotClosed' AND NOT draining))
+  -- Two watchers may have two clocks; whoever was noticed later is not older.
+  AND noticed_at <= (SELECT closed.noticed_at FROM cycle AS closed WHERE closed.job_id = $1 AND closed.cycle_id = $3)
 ORDER BY started_at, cycle_id FOR UPDATE;
 
 -- name: lock_cycle
@@ -50,7 +55,7 @@ SELECT job_id, cycle_id FROM cycle JOIN job USING (job_id) WHERE draining AND NO
 
 -- name: waiting_cycles
 SELECT job_id, cycle_id FROM cycle JOIN job USING (job_id)
-WHERE NOT job.deleted AND (state IN ('held', 'rejected') OR (state = 'open' AND noticed_at < $1 AND EXISTS (
+WHERE NOT job.deleted AND (state IN ('held', 'rejected') OR (state = 'open' AND kind <> 'pass' AND noticed_at < $1 AND EXISTS (
     SELECT FROM staged_removal WHERE (staged_removal.job_id, staged_removal.cycle_id) = (cycle.job_id, cycle.cycle_id))))
 ORDER BY started_at;
 

@@ -10,7 +10,7 @@ from services.assignment_watcher import holds
 from services.assignment_watcher.sources.source import RoleUnknownError
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.message import ObjectType
-from shared.contracts.source import HoldReason, HoldState
+from shared.contracts.source import DELETION_HOLD, HoldReason, HoldState
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
 from tests.support.messages import received
 
@@ -101,6 +101,14 @@ async def test_an_approval_releases_what_is_held_once(watcher: Watcher, tenant: 
     again = await unassign(tenant, 4, after=5)
     await watcher.cycles(2)
     assert set(again) <= (await watcher.said()).effective().keys(), "one approval is for one hold"
+
+
+async def test_a_decision_on_a_hold_of_the_deletion_guard_is_passed_over(watcher: Watcher, tenant: Tenant) -> None:
+    await unassign(tenant, 5)
+    await watcher.cycles(2)
+    [held] = (await watcher.said()).holds
+    assert await decide(watcher, RequestKind.APPROVE_HOLD, f"{DELETION_HOLD}{held.object_id}") == set()
+    assert [fact.state for fact in (await watcher.said()).holds] == [HoldState.HELD]
 
 
 async def test_a_rejected_hold_stays_and_can_still_be_approved(watcher: Watcher, tenant: Tenant) -> None:

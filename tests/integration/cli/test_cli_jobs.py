@@ -101,6 +101,10 @@ async def test_a_job_is_paused_started_and_restarted(live: LiveSystem, command: 
     assert await state() == "Paused"
     restarted = await command("restart", "--job", live.job_id, "--json")
     assert restarted.json == {"id": live.job_id, "ok": True}
+    scoped = await command("restart", live.job_id, "--reset-scope", "QuarantineState")
+    assert scoped.out == "Restart asked for; what it forgets is forgotten within seconds.\n"
+    wrong = await command("restart", live.job_id, "--reset-scope", "Everything")
+    assert (wrong.code, "Everything is no reset scope" in wrong.sentence) == (1, True)
     started = await command("start", "--job", live.job_id)
     assert (started.code, started.out) == (0, "Provisioning is On.\n")
     assert await state() == "Active"

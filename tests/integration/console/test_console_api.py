@@ -216,6 +216,23 @@ async def test_start_and_pause(console: Console) -> None:
     assert records[-2:] == [(4, "Active"), (5, "Paused")]
 
 
+async def test_a_restart_counts_what_is_to_be_forgotten(console: Console) -> None:
+    job = await console.new_job()
+    path = f"/api/v1/jobs/{job}/restart"
+    for scope in (None, "Full", "Escrows, ForceDeletes"):
+        body = None if scope is None else {"criteria": {"resetScope": scope}}
+        assert (await console.call("POST", path, body)).status == 200
+    _, record = (await emitted(console, JobRecord))[-1]
+    assert record.restarts == 2
+    assert record.resets == {"ConnectorDataStore": 1, "Escrows": 3, "ForceDeletes": 1, "QuarantineState": 2}
+    assert (await audit(console))[0]["action"] == "jobs.restart"
+    for scope in ("None", "Watermark, Everything"):
+        refused = await console.call("POST", path, {"criteria": {"resetScope": scope}})
+        assert refused.status == 422
+        assert refused.json["errors"][0]["field"] == "criteria.resetScope"
+    assert (await emitted(console, JobRecord))[-1][1] == record
+
+
 async def test_a_deleted_job_is_gone_and_its_credentials_with_it(console: Console) -> None:
     job = await console.new_job()
     await console.call("PUT", f"/api/v1/jobs/{job}/secrets", SECRETS)

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.contracts.changes import LicenseDecision
+from shared.contracts.control import OperatorRequest
 from shared.contracts.failure_codes import ADVICE, Code
 from shared.contracts.outcomes import ConditionState, CyclePhase, LicenseState, Result
 from tests.support.builders_console import (
@@ -18,6 +19,7 @@ from tests.support.builders_console import (
     outcome,
     received,
 )
+from tests.support.frames import outbox
 
 
 @pytest.fixture
@@ -44,6 +46,17 @@ async def job(console: Console) -> str:
     ]
     await deliver(console.frame, [received(message) for message in said])
     return job
+
+
+async def test_a_failed_user_can_be_tried_again_and_the_same_key_asks_once(console: Console, job: str) -> None:
+    path = f"/api/v1/jobs/{job}/users/u-failed/retry"
+    for _ in range(2):
+        asked = await console.call("POST", path, headers={"Idempotency-Key": "once"})
+        assert (asked.status, asked.json) == (202, {"id": "u-failed", "status": "failed"})
+    rows = [row for row in await outbox(console.frame) if row["headers"]["ce_type"] == OperatorRequest.type]
+    assert {(row["payload"]["kind"], row["payload"]["objectId"]) for row in rows} == {("retry", "u-failed")}
+    assert len({row["headers"]["ce_id"] for row in rows}) == 1
+    assert (await console.call("POST", f"/api/v1/jobs/{job}/users/nobody/retry")).status == 404
 
 
 async def test_status_counts_cycle_and_conditions(console: Console, job: str) -> None:

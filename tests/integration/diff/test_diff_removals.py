@@ -147,6 +147,20 @@ async def test_without_a_next_cycle_the_removals_are_held_with_that_as_the_reaso
     assert await diff.release() == 2
 
 
+async def test_an_approval_of_an_unfinished_cycle_is_for_those_who_were_in_it(diff: Diff) -> None:
+    await diff.provision(people(5))
+    cycle = await diff.leave(people(2), close=False)
+    await diff.within(RELEASING.refresh, after=timedelta(minutes=16))
+    await diff.ask(RequestKind.APPROVE_HOLD, await hold_of(diff))
+    assert await diff.release() == 2
+    gone = {"assigned": False, "cycle_id": cycle, "cycle_kind": CycleKind.INCREMENTAL}
+    await diff.give(*(assignment(2, object_id=name, **gone) for name in people(5)[2:]))
+    assert await diff.release() == 0
+    await diff.close(cycle)
+    assert await diff.release() == 0
+    assert ((await hold_of(diff)).state, (await hold_of(diff)).removals) == (HoldState.HELD, 3)
+
+
 async def test_a_removal_that_joins_a_decided_cycle_late_is_not_forgotten(diff: Diff) -> None:
     await diff.provision(people(3))
     cycle = await diff.leave(people(2))
