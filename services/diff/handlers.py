@@ -66,11 +66,17 @@ class Handlers:
                 opening.append(item.message)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
-        await store.save_assigned(tx.connection, list(changed.values()))
+        seen = {
+            key: one
+            for key, one in changed.items()
+            if key in loaded and one.person.differs_in_its_assignment_only(loaded[key])
+        }
+        await store.save_seen(tx.connection, list(seen.values()))
+        await store.save_assigned(tx.connection, [one for key, one in changed.items() if key not in seen])
         after = {key: stored.person for key, stored in changed.items()}
         await cycles.open_cycles(tx.connection, opening)
         await cycles.join(tx.connection, cycles.of_persons(after.values()))
-        await _count(tx, loaded, after)
+        await _count(tx, loaded, {key: person for key, person in after.items() if key not in seen})
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""

@@ -13,6 +13,7 @@ from services.diff.handlers import Handlers
 from services.diff.removals.releasing import Releasing
 from services.diff.rules import Rules
 from services.diff.rules_pass import decide_batch, rules_pass
+from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.job import DeletionThreshold, JobSettings
@@ -274,3 +275,16 @@ async def test_no_matching_value_is_kept_where_people_can_read_it(frame: Frame, 
         digests = [row["digest"] for row in await connection.fetch("SELECT digest FROM matching_value")]
     assert len(digests) == 2
     assert not any("ada" in digest or "first" in digest for digest in digests)
+
+
+async def test_whoever_is_only_seen_again_is_remembered_with_the_newer_word(frame: Frame) -> None:
+    await provision_everybody(frame)
+    name = PEOPLE[0]
+    values: dict[str, Any] = {"object_id": name, "userPrincipalName": f"{name}@example.org"}
+    await give(frame, assignment(2, **values))
+    async with frame.connection() as connection:
+        row = await connection.fetchrow("SELECT * FROM person WHERE object_id = $1", name)
+    assert DirectoryAssignment.model_validate_json(row["assignment"]).sequence == 2
+    assert (row["status"], row["linked"], row["sent_generation"]) == ("provisioned", True, 1)
+    await give(frame, assignment(1, surname="Older", **values))
+    assert len(await emitted(frame)) == len(PEOPLE)
