@@ -24,7 +24,7 @@ from shared.schema.source_attributes import MEMBERS, SourceAttribute, find_sourc
 from shared.schema.sources import parsed
 
 _ALWAYS = {ObjectType.USER: ("accountEnabled", "id"), ObjectType.GROUP: ("displayName", "id", "securityEnabled")}
-_NEVER_CLEARS = frozenset({FlowType.OBJECT_ADD_ONLY, FlowType.VALUE_ADD_ONLY, FlowType.ATTRIBUTE_ADD_ONLY})
+_NEVER_CLEARS = frozenset(FlowType) - {FlowType.ALWAYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,18 +35,16 @@ def wanted_values(mapping: CompiledObjectMapping, mapped: Mapped, confirmed: Map
 def changed_values(mapping: CompiledObjectMapping, mapped: Mapped, confirmed: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an update has to write: the wanted values that differ from the confirmed ones, empty when nothing does.
 
-    A difference in case alone is none where the attribute is not ``caseExact``. Mappings with ``FlowAlways`` are written with every update, and make
-    none by themselves.
+    A difference in case alone is none where the attribute is not ``caseExact``. Mappings with ``FlowAlways`` are written with every
+    update, and make none by themselves.
     """
     wanted = wanted_values(mapping, mapped, confirmed)
-    changed = {
-        path: value for path, value in wanted.items() if mapping.attributes[path].differs(confirmed.get(path), value)
-    }
-    if changed:
-        for path, value in wanted.items():
-            if mapping.attributes[path].flow_behavior is FlowBehavior.FLOW_ALWAYS:
-                changed[path] = value
-    return changed
+    rows = mapping.attributes
+    changed = {path: value for path, value in wanted.items() if rows[path].differs(confirmed.get(path), value)}
+    if not changed:
+        return changed
+    always = {path: wanted[path] for path in wanted if rows[path].flow_behavior is FlowBehavior.FLOW_ALWAYS}
+    return {**changed, **always}
 
 
 def _flowing(row: MappedAttribute, value: Any, held: Any) -> Any:
