@@ -8,7 +8,7 @@ import orjson
 
 from cli.client import Client, job_argument, json_option, with_console
 from cli.failures import CommandFailedError
-from cli.output import ago, print_json, print_table
+from cli.output import ago, print_json, print_table, printable
 
 _REASON = click.option("--reason", default="", help="Why; kept in the audit log.")
 
@@ -39,7 +39,7 @@ async def show(client: Client, job: str | None, as_json: bool) -> None:
 
 def _show_mapping(mapping: dict[str, Any]) -> None:
     state = f"actions {mapping['flowTypes']}" if mapping["enabled"] else "not enabled"
-    click.echo(f"\n{mapping['sourceObjectName']} to {mapping['targetObjectName']} ({state})")
+    click.echo(printable(f"{mapping['sourceObjectName']} to {mapping['targetObjectName']} ({state})"))
     print_table(
         ("TARGET", "SOURCE", "MATCH", "APPLIED", "DEFAULT"),
         [
@@ -61,7 +61,8 @@ def _show_mapping(mapping: dict[str, Any]) -> None:
     ):
         for number, group in enumerate((mapping["scope"] or {}).get(kind, ())):
             words = " and ".join(_clause(clause) for clause in group["clauses"])
-            click.echo(f"{title if number == 0 else '  or'} {group['name'] or 'filter'}: {words}")
+            click.echo(printable(f"{title if number == 0 else '  or'} {group['name'] or 'filter'}: {words}"))
+    click.echo()
 
 
 def _source_of(row: dict[str, Any]) -> str:
@@ -187,7 +188,8 @@ async def restore(client: Client, job: str | None, version: int | None, reason: 
 
 
 def _why(reason: str) -> dict[str, str]:
-    return {"X-Seatkeeper-Reason": reason} if reason else {}
+    words = " ".join(reason.split())  # a header has one line
+    return {"X-Seatkeeper-Reason": words} if words else {}
 
 
 def _say(saved: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The synchronization schemas of jobs, which console owns: each save is a version, and a new initial cycle ("Save attribute mapping")."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -122,7 +123,7 @@ async def save(
     Raises ``JobNotFoundError``, ``SchemaRefusedError``, and ``SchemaChangedError`` when another version than ``expected`` is in force.
     """
     job = await _locked(tx, job_id)
-    accepted = accept(document, job.definition.template)
+    accepted = await asyncio.to_thread(accept, document, job.definition.template)
     saved = await _put(tx, request, job, accepted.document, action="schema.save", expected=expected)
     return saved, accepted.warnings
 

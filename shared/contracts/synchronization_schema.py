@@ -279,7 +279,7 @@ class FilterGroup(SchemaPart):
     """Conditions that all have to hold (Graph ``filterGroup``)."""
 
     name: Text = ""
-    clauses: tuple[FilterClause, ...] = ()
+    clauses: Annotated[tuple[FilterClause, ...], Field(max_length=1_000)] = ()
 
 
 class Filter(SchemaPart):
@@ -297,7 +297,7 @@ class ObjectMapping(SchemaPart):
     enabled: bool = True
     source_object_name: Name
     target_object_name: Name
-    attribute_mappings: tuple[AttributeMapping, ...] = ()
+    attribute_mappings: Annotated[tuple[AttributeMapping, ...], Field(max_length=1_000)] = ()
     flow_types: Annotated[tuple[ObjectFlow, ...], _READ_FLOWS, _SHOW_FLOWS] = tuple(ObjectFlow)
     metadata: Metadata = ()
     scope: Filter | None = None

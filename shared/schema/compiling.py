@@ -24,7 +24,7 @@ from shared.schema.source_attributes import MEMBERS, SourceAttribute, find_sourc
 from shared.schema.sources import parsed
 
 _ALWAYS = {ObjectType.USER: ("accountEnabled", "id"), ObjectType.GROUP: ("displayName", "id", "securityEnabled")}
-_NEVER_CLEARS = frozenset({FlowType.OBJECT_ADD_ONLY, FlowType.VALUE_ADD_ONLY, FlowType.ATTRIBUTE_ADD_ONLY})
+_NEVER_CLEARS = frozenset(FlowType) - {FlowType.ALWAYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _attribute(row: Row, kind: ObjectType, options: Options) -> MappedAttribute:
         multivalued=definition.multivalued,
         case_exact=definition.case_exact,
         required=definition.required,
-        flow_type=mapping.flow_type,
+        flow_type=_flow_type(row),
         flow_behavior=mapping.flow_behavior,
         flow_null_values=_clears(row, options),
         export_missing_references=mapping.export_missing_references,
@@ -155,9 +155,16 @@ def _reads(names: frozenset[str], kind: ObjectType) -> tuple[SourceAttribute, ..
     return tuple(attribute for attribute in found if attribute is not None)
 
 
+def _flow_type(row: Row) -> FlowType:
+    """Return when the mapping applies; roles by ``AppRoleAssignmentsComplex`` are only ever added, whatever it says."""
+    said = row.mapping.flow_type
+    adds = row.source.expression is not None and "AppRoleAssignmentsComplex" in row.source.expression.functions
+    return FlowType.VALUE_ADD_ONLY if adds and said is FlowType.ALWAYS else said
+
+
 def _clears(row: Row, options: Options) -> bool:
     """Return whether an emptied source empties the target: never what is matched by or required, nor what only ever adds."""
-    if row.mapping.matching_priority or row.definition.required or row.mapping.flow_type in _NEVER_CLEARS:
+    if row.mapping.matching_priority or row.definition.required or _flow_type(row) in _NEVER_CLEARS:
         return False
     said = read_switch(row.definition.metadata, FLOW_NULL_VALUES)
     return options.flow_null_values if said is None else said

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.alias_generators import to_camel
 
 from services.console.api.problems import FieldError, invalid
@@ -19,7 +19,17 @@ _HEADER_SAFE: Final = re.compile(r"^[\x21-\x7e]+$")
 
 JobId = Annotated[str, Path(alias="job", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
 HoldId = Annotated[str, Path(alias="hold", min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._:~-]+$")]
-Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=LONGEST_REASON)]
+
+
+def _as_written(reason: str) -> str:
+    """Return a reason as its writer meant it: HTTP hands headers over as Latin-1 (RFC 9110, section 5.5), and clients send UTF-8."""
+    try:
+        return reason.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return reason
+
+
+Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=LONGEST_REASON), AfterValidator(_as_written)]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
 ]

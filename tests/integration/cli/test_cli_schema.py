@@ -42,12 +42,12 @@ async def test_a_schema_goes_out_to_a_file_and_comes_back(console: Console, tmp_
     file.write_text(json.dumps(written), "utf-8")
     checked = await run(console, "import", "--file", str(file), "--check")
     assert (checked.code, "Nothing was saved" in checked.out, "no anchors" in checked.err) == (0, True, True)
-    saved = await run(console, "import", "--file", str(file), "--reason", "only sales", "--json")
+    saved = await run(console, "import", "--file", str(file), "--reason", "only sales,\nlø✓", "--json")
     assert saved.json["schemaVersion"] == 1
     assert "In scope sales: department REGEX MATCH Sales" in (await run(console, "show")).out
     assert (await run(console, "export", "--json")).json == (await run(console, "export", "--version", "1")).json
     listed = await run(console, "versions")
-    assert "only sales" in listed.out
+    assert "only sales, lø✓" in listed.out
     restored = await run(console, "restore", "--reason", "as it was")
     assert (restored.code, "Version 2 is in force" in restored.out) == (0, True)
     versions = (await run(console, "versions", "--json", role="viewer")).json

@@ -14,6 +14,7 @@ from shared.schema.checks import check_schema, read_schema
 from shared.schema.compiling import compile_schema, with_parsed_sources
 from shared.schema.findings import SchemaRefusedError, Severity
 from tests.support.builders_schema import (
+    CONTEXT,
     ENTERPRISE,
     LINKEDIN,
     SCIM,
@@ -370,6 +371,33 @@ def test_an_attribute_of_the_schemas_own_directory_can_be_mapped_where_the_targe
     badge = "urn:ietf:params:scim:schemas:extension:Contoso:2.0:User:badge"
     users.append(row(badge, "[extensionAttribute3]"))
     assert found(export) == ()
+
+
+SOURCES = [
+    "[jobTitle]",
+    'Append([city], "x")',
+    'IIF([city] = "a", [city], IgnoreAttributeFlow)',
+    'Replace([city], "a", , , "b", , )',
+]
+ROWS = st.builds(
+    row,
+    st.sampled_from(["title", "nickName", 'emails[type eq "work"].value']),
+    st.none() | st.sampled_from(SOURCES),
+    flowType=st.sampled_from(["Always", "objectaddonly", None]),
+    defaultValue=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+)
+
+
+@given(st.lists(ROWS, max_size=3, unique_by=lambda item: item["targetAttributeName"]))
+def test_what_is_exported_is_imported_as_the_same_schema(rows: list[dict[str, Any]]) -> None:
+    schema = read_schema(document(*rows))
+    assert read_schema(schema.document()) == schema
+    shown = with_parsed_sources(schema)
+    assert read_schema(shown.document()) == shown
+    assert read_schema(shown.model_dump(mode="json", by_alias=True, exclude_defaults=True)) == shown
+    again, once = (compile_schema(item, SCIM).users for item in (shown, schema))
+    for record in ({}, {"city": "a", "jobTitle": "b"}):
+        assert again.evaluate(record, CONTEXT) == once.evaluate(record, CONTEXT)
 
 
 EXAMPLES: list[Callable[[], dict[str, Any]]] = [document, entra_export, with_groups]

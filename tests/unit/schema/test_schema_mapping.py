@@ -140,8 +140,26 @@ def test_a_missing_required_value_is_named(empty: Any) -> None:
     assert mapped.matching == ()
 
 
-def test_a_constant_always_flows() -> None:
-    assert evaluate(row("userType", defaultValue="Employee")).values["userType"] == "Employee"
+CONSTANTS: dict[str, dict[str, Any]] = {
+    "by a default value": row("userType", defaultValue='An "employee"'),
+    "by its name": row("userType") | {"source": {"type": "Constant", "name": 'An "employee"'}},
+    "by its text": row("userType") | {"source": {"type": "Constant", "expression": '"An \\"employee\\""'}},
+}
+
+
+@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=CONSTANTS)
+def test_a_constant_always_flows(constant: dict[str, Any]) -> None:
+    assert evaluate(constant).values["userType"] == 'An "employee"'
+
+
+def test_a_source_without_text_is_read_from_its_parts() -> None:
+    parts = {"type": "Function", "name": "Append", "parameters": [
+        {"key": "source", "value": {"type": "Attribute", "name": "givenName", "parameters": []}},
+        {"key": "suffix", "value": {"type": "Constant", "name": "!", "parameters": []}},
+    ]}  # fmt: skip
+    mapping = users(row("title") | {"source": parts}, row("nickName") | {"source": {"name": "surname"}})
+    values = mapping.evaluate(RECORD, CONTEXT).values
+    assert (values["title"], values["nickName"]) == ("Ada!", "Example")
 
 
 CLEARING = {
