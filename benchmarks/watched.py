@@ -129,10 +129,15 @@ class Watched:
 
     async def people(self) -> int:
         """Return how many users were said to be assigned."""
-        return int(await self.database.fetchval("SELECT count(*) FROM emitted WHERE job_id = $1 AND effective", JOB))
+        return int(
+            await self.database.fetchval(
+                "SELECT count(*) FROM emitted WHERE job_id = $1 AND object_type = 'user' AND effective",
+                JOB,
+            )
+        )
 
     async def versions(self) -> int:
-        """Return how often users were said."""
+        """Return how often users and groups were said."""
         return int(await self.database.fetchval("SELECT coalesce(sum(version), 0) FROM emitted WHERE job_id = $1", JOB))
 
     async def rounds(self) -> int:
@@ -142,7 +147,9 @@ class Watched:
     async def change(self, count: int) -> None:
         """Change a property of so many assigned users, in one transaction of the directory."""
         rows = await self.database.fetch(
-            "SELECT object_id FROM emitted WHERE job_id = $1 AND effective ORDER BY object_id LIMIT $2", JOB, count
+            "SELECT object_id FROM emitted WHERE job_id = $1 AND object_type = 'user' AND effective ORDER BY object_id LIMIT $2",
+            JOB,
+            count,
         )
         mutations = [
             {"op": "updateUser", "userId": row["object_id"], "properties": {"jobTitle": f"Title {number}"}}

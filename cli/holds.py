@@ -69,7 +69,9 @@ async def approve(client: Client, job: str | None, hold: str | None, reason: str
     if as_json:
         print_json(decided)
     else:
-        click.echo(f"Approval asked for: {decided['removals']:,} users are removed within seconds while the job runs.")
+        click.echo(
+            f"Approval asked for: {decided['removals']:,} users and groups are removed within seconds while the job runs."
+        )
 
 
 @holds.command("reject")
@@ -84,7 +86,7 @@ async def reject(client: Client, job: str | None, hold: str | None, reason: str,
     if as_json:
         print_json(decided)
     else:
-        click.echo(f"Rejection asked for: none of the {decided['removals']:,} users is removed.")
+        click.echo(f"Rejection asked for: none of the {decided['removals']:,} users and groups is removed.")
 
 
 async def _decide(client: Client, job: str | None, hold: str | None, decision: str, reason: str) -> Any:

@@ -136,7 +136,7 @@ def _counts(state: dict[str, Any]) -> Any:
     if requests["throttled"]:
         throttled += f", {lasted(requests['waitedSeconds'])} waited"
     rows = [
-        ("assigned", f"{state['assigned']:,}"),
+        ("assigned", f"{state['assigned']:,} users, {state['assignedGroups']:,} groups"),
         ("suspects", f"{state['suspects']:,}  (absent once, not believed gone yet)"),
         (
             "held removals",

@@ -17,6 +17,7 @@ from services.assignment_watcher.sources.source import Source
 from services.assignment_watcher.state import say_state
 from services.assignment_watcher.store import Watch
 from shared.contracts.assignments import CycleKind
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import CyclePhase
 from shared.runtime.errors import LeaseLostError
 from shared.runtime.jobs import Job
@@ -32,14 +33,17 @@ class Committing:
         self._policy = policy
         self._watch = watch
         self._reading = reading
+        self._attributes = {one: tuple(job.source_attributes(one)) for one in (ObjectType.USER, ObjectType.GROUP)}
         self.leaving = False
         """Whether the next cycle has to follow at once, because somebody waits for its listing to be said to have left."""
 
     async def transact(self, tx: Transaction, said: facts.CycleMessages, now: datetime) -> int:
-        """Do everything inside ``tx`` and return how many users were said."""
+        """Do everything inside ``tx`` and return how many users and groups were said."""
         watch, news, connection = self._watch, self._reading.news, tx.connection
         everybody = watch.initial_completed and (
-            self._reading.roles != watch.roles or news.nested != watch.nested_groups
+            self._reading.roles != watch.roles
+            or news.nested != watch.nested_groups
+            or self._attributes != {name: tuple(each) for name, each in watch.said_attributes.items()}
         )
         await connection.execute(MIRROR.create_touched)
         await connection.execute(QUERIES.touch_approved, watch.job_id)
@@ -69,7 +73,7 @@ class Committing:
         job = core.Job(
             roles={role.id: role for role in self._reading.roles},
             counting=self._reading.counting,
-            attributes=self._job.template.source_attributes,
+            attributes=self._attributes,
         )
         return Saying(tx, said, job, nested=self._reading.news.nested, chunk=self._policy.chunk)
 
@@ -116,6 +120,7 @@ class Committing:
             applied.drift,
             now,
             listing.pages if listing else None,
+            orjson.dumps({one.value: names for one, names in self._attributes.items()}).decode(),
         )
 
     def _report(self, tx: Transaction, said: facts.CycleMessages, emitted: int) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What one user looks like to a job, decided from the mirror and from what was last said; and when the next cycle starts.
+"""What one user or group looks like to a job, decided from the mirror and from what was last said; and when the next cycle starts.
 
 Values in, values out with a reason: no clock, no I/O.
 """
@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from shared.contracts.assignments import AppRole, Lifecycle
+from shared.contracts.message import ObjectType
 
 DEFAULT_ACCESS: Final = AppRole(id="00000000-0000-0000-0000-000000000000", value="", display_name="Default Access")
 """Assigned without a specific role; never among the ``appRoles`` of a service principal (Microsoft Graph, "appRoleAssignment")."""
@@ -25,12 +26,16 @@ JITTERED_FROM_SECONDS: Final = 10.0
 
 
 class Path(NamedTuple):
-    """One way by which a user is assigned: directly, or (with ``group_id``) as a direct member of an assigned live group."""
+    """One way by which an object is assigned: by itself, or (with ``group_id``) as a member of an assigned live group.
+
+    ``nested``: a member of groups in that group only.
+    """
 
     assigned_at: datetime
     assignment_id: str
     group_id: str | None
     role_id: str
+    nested: bool = False
 
 
 class Reason(StrEnum):
@@ -47,13 +52,24 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
-    """What the mirror holds of one user. ``attributes`` are Graph properties; null means cleared."""
+class Mirrored:
+    """What the mirror holds of one user or group. ``attributes`` are Graph properties; null means cleared."""
 
     object_id: str
     lifecycle: Lifecycle
     attributes: Mapping[str, Any]
     paths: Sequence[Path]
+    object_type: ObjectType = ObjectType.USER
+
+    @property
+    def assignable(self) -> bool:
+        """Return whether an assignment assigns this at all: not a group that is not security-enabled, nor what is gone for good.
+
+        Microsoft Entra, "Manage users and groups assignment to an application": group-based assignment is for security groups.
+        """
+        if self.lifecycle is Lifecycle.HARD_DELETED:
+            return False
+        return self.object_type is not ObjectType.GROUP or self.attributes.get("securityEnabled") is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +87,11 @@ class Emitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What of a job decides about a user: the application's roles by id, the ids of those that count (none: all), the attributes to say."""
+    """What of a job decides: the application's roles by id, the ids of those that count (none: all), the attributes to say by type."""
 
     roles: Mapping[str, AppRole]
     counting: frozenset[str]
-    attributes: Sequence[str]
+    attributes: Mapping[ObjectType, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,23 +126,23 @@ class Decision:
 
     @property
     def unknown(self) -> bool:
-        """Return whether the user is to be asked for: an assignment names it, but nothing else is known of it."""
+        """Return whether the object is to be asked for: an assignment names it, but nothing else is known of it."""
         return self.reason is Reason.UNKNOWN
 
 
-def decide(user: User, last: Emitted | None, job: Job) -> Decision:
-    """Return what is to be said of ``user`` now, given what was ``last`` said.
+def decide(known: Mirrored, last: Emitted | None, job: Job) -> Decision:
+    """Return what is to be said of an object now, given what was ``last`` said.
 
     Only an object that was said before is said when it has no path or is not live: nobody hears of the rest of the tenant.
     """
     if last is None:
-        if not user.paths:
+        if not known.paths:
             return Decision(reason=Reason.NEVER_ASSIGNED)
-        if user.lifecycle is Lifecycle.UNKNOWN:
+        if known.lifecycle is Lifecycle.UNKNOWN:
             return Decision(reason=Reason.UNKNOWN)
-        if user.lifecycle is not Lifecycle.LIVE:
+        if known.lifecycle is not Lifecycle.LIVE:
             return Decision(reason=Reason.NOT_LIVE)
-    state = derive(user, last, job)
+    state = derive(known, last, job)
     effective = is_effective(state, job.counting)
     if last is None:
         return Decision(reason=Reason.FIRST, state=state, version=1, effective=effective)
@@ -147,30 +163,34 @@ def decide(user: User, last: Emitted | None, job: Job) -> Decision:
 
 
 def is_effective(state: State, counting: frozenset[str]) -> bool:
-    """Return whether a user is assigned in the sense of the job: live, and by a path with a role that counts."""
+    """Return whether an object is assigned in the sense of the job: live, and by a path with a role that counts."""
     if state.lifecycle is not Lifecycle.LIVE:
         return False
     return any(not counting or path.role_id in counting for path in state.paths)
 
 
-def derive(user: User, last: Emitted | None, job: Job) -> State:
+def derive(known: Mirrored, last: Emitted | None, job: Job) -> State:
     """Return the derived state: the same mirror gives the same digest, in whatever order its rows come."""
-    paths = tuple(sorted(user.paths, key=_order)) if user.lifecycle is not Lifecycle.HARD_DELETED else ()
+    paths = tuple(sorted(known.paths, key=_order)) if known.assignable else ()
     held = tuple(role_of(role_id, job.roles) for role_id in sorted({path.role_id for path in paths}))
-    known = as_guest(user.attributes)
-    values = {name: value for name in job.attributes if (value := known.get(name)) is not None}
-    values["id"] = user.object_id
+    properties = as_guest(known.attributes)
+    values = {name: value for name in job.attributes[known.object_type] if (value := properties.get(name)) is not None}
+    values["id"] = known.object_id
+    if known.object_type is ObjectType.GROUP:
+        # It tells why a group that the application lists has no path.
+        values["securityEnabled"] = properties.get("securityEnabled") is not False
     # The time of an assignment that ended stays: it is what a later reader may want to know of a leaver.
     assigned_at = paths[0].assigned_at if paths else last.assigned_at if last else None
     ways = "\x1e".join(
         [
             f"{path.assigned_at.timestamp()}\x1f{path.assignment_id}\x1f{path.group_id or ''}\x1f{path.role_id}"
+            + ("\x1fnested" if path.nested else "")
             for path in paths
         ]
     )
-    said = [user.lifecycle, ways, [(role.id, role.value, role.display_name) for role in held], values]
+    said = [known.lifecycle, ways, [(role.id, role.value, role.display_name) for role in held], values]
     return State(
-        lifecycle=user.lifecycle,
+        lifecycle=known.lifecycle,
         paths=paths,
         roles=held,
         attributes=values,

@@ -27,11 +27,11 @@ class CycleMessages:
         self.started_at = started_at
         self.cycle_id = cycle_id(job_id, number)
 
-    def assignment(self, tx: Transaction, object_id: str, version: int, state: State) -> None:
+    def assignment(self, tx: Transaction, object_type: ObjectType, object_id: str, version: int, state: State) -> None:
         """Say the whole current state of one object."""
         message = DirectoryAssignment(
             job_id=self.job_id,
-            object_type=ObjectType.USER,
+            object_type=object_type,
             object_id=object_id,
             sequence=version,
             cycle_id=self.cycle_id,

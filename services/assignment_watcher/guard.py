@@ -21,14 +21,14 @@ class Verdict:
 def judge(
     removals: int, active: int, *, listing_empty: bool, resynced: bool, count: int, percent: int
 ) -> Verdict | None:
-    """Return why ``removals`` users must not be said to have left, or nothing when they may be.
+    """Return why ``removals`` users and groups must not be said to have left, or nothing when they may be.
 
     ``active`` is how many were assigned before. ``listing_empty``: the listing of assignments came without a single row. ``resynced``: the
     cycle applies a full read that took the place of a dead link.
     """
     if removals <= 0:
         return None
-    said = f"{removals} of {active} assigned users would be removed"
+    said = f"{removals} of {active} assigned users and groups would be removed"
     decide = "Look at the directory, then approve the hold or reject it"
     if listing_empty:
         return Verdict(

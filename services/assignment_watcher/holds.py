@@ -21,7 +21,7 @@ async def hold(tx: Transaction, job_id: str, number: int, verdict: Verdict, *, r
     await tx.connection.execute(
         QUERIES.add_hold, job_id, hold_id, verdict.reason, verdict.detail, active, removals, tx.now
     )
-    await tx.connection.execute(QUERIES.hold_users, job_id, hold_id)
+    await tx.connection.execute(QUERIES.hold_removals, job_id, hold_id)
     row = {
         "hold_id": hold_id,
         "reason": verdict.reason,

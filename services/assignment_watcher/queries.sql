@@ -6,7 +6,7 @@ WHERE watch.source <> excluded.source
 RETURNING xmax = 0 AS made;
 
 -- name: load_watch
-SELECT round, initial_completed, initial_started_at, roles::text AS roles, listing_digest, nested_groups, listed_at, listing_seconds,
+SELECT round, initial_completed, initial_started_at, roles::text AS roles, said_attributes::text AS said_attributes, listing_digest, nested_groups, listed_at, listing_seconds,
        reported_at, condition, condition_sequence, reread_at, reread_slice,
        EXISTS (SELECT 1 FROM mirror_assignment a WHERE a.job_id = $1 AND suspect_since IS NOT NULL) AS suspects
 FROM watch WHERE job_id = $1;
@@ -22,7 +22,7 @@ UPDATE watch
 SET round = round + 1, initial_completed = initial_completed OR $10, initial_started_at = NULL, roles = $3::jsonb, listing_digest = $4,
     listed_at = coalesce($5, listed_at), listing_seconds = coalesce($6, listing_seconds), listed_rows = coalesce($7, listed_rows), listed_pages = coalesce($14, listed_pages),
     reported_at = coalesce($8, reported_at), condition = NULL, condition_sequence = $9, nested_groups = $11, drift_total = drift_total + $12,
-    reread_at = coalesce(reread_at, $13)
+    reread_at = coalesce(reread_at, $13), said_attributes = $15::jsonb
 WHERE job_id = $1 AND round = $2;
 
 -- name: fail_watch
@@ -115,14 +115,14 @@ ON CONFLICT DO NOTHING;
 -- name: queue_reread_users
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
 SELECT $1, 'user', object_id, 'drift', $2::timestamptz FROM emitted
-WHERE job_id = $1 AND assigned AND mod(abs(hashtext(object_id)::bigint), $3) = $4
+WHERE job_id = $1 AND assigned AND object_type = 'user' AND mod(abs(hashtext(object_id)::bigint), $3) = $4
 ON CONFLICT DO NOTHING;
 
 -- name: add_hold
 INSERT INTO hold (job_id, hold_id, state, reason, detail, active, removals, held_at) VALUES ($1, $2, 'held', $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING;
 
--- name: hold_users
+-- name: hold_removals
 INSERT INTO held (job_id, object_id, hold_id) SELECT $1, object_id, $2 FROM removal ON CONFLICT DO NOTHING;
 
 -- name: let_go
@@ -143,7 +143,9 @@ UPDATE hold SET state = $3, decided_by = $4, decision_reason = $5, sequence = se
 UPDATE hold SET state = $3, removals = $4, sequence = sequence + 1 WHERE job_id = $1 AND hold_id = $2;
 
 -- name: touch_approved
-INSERT INTO touched SELECT 'user', d.object_id FROM held d JOIN hold h ON h.job_id = d.job_id AND h.hold_id = d.hold_id
+INSERT INTO touched
+SELECT e.object_type, d.object_id FROM held d JOIN hold h ON h.job_id = d.job_id AND h.hold_id = d.hold_id
+JOIN emitted e ON e.job_id = d.job_id AND e.object_id = d.object_id
 WHERE d.job_id = $1 AND h.state = 'approved' ON CONFLICT DO NOTHING;
 
 -- name: count_effective
@@ -153,7 +155,7 @@ SELECT count(*) FROM emitted WHERE job_id = $1 AND effective;
 UPDATE watch SET state_sequence = state_sequence + 1 WHERE job_id = $1 RETURNING state_sequence;
 
 -- name: measure_source
-SELECT (SELECT count(*) FROM emitted WHERE job_id = $1 AND effective) AS assigned,
+SELECT said.assigned, said.assigned_groups,
        (SELECT count(*) FROM mirror_assignment WHERE job_id = $1 AND suspect_since IS NOT NULL)
        + (SELECT count(*) FROM mirror_member WHERE job_id = $1 AND suspect_since IS NOT NULL) AS suspects,
        (SELECT count(*) FROM held WHERE job_id = $1) AS held,
@@ -164,7 +166,9 @@ SELECT (SELECT count(*) FROM emitted WHERE job_id = $1 AND effective) AS assigne
        (SELECT count(*) FROM mirror_member m JOIN mirror_assignment a ON a.job_id = $1 AND a.principal_type = 'group'
         AND a.principal_id = m.group_id WHERE m.job_id = $1 AND m.nested) AS nested_groups,
        w.drift_total, w.initial_completed, w.round, w.listed_at, w.listed_rows, w.listed_pages
-FROM watch w WHERE w.job_id = $1;
+FROM watch w, (SELECT count(*) FILTER (WHERE object_type = 'user') AS assigned, count(*) FILTER (WHERE object_type = 'group') AS assigned_groups
+               FROM emitted WHERE job_id = $1 AND effective) said
+WHERE w.job_id = $1;
 
 -- name: groups_in_doubt
 SELECT DISTINCT group_id FROM mirror_member WHERE job_id = $1 AND group_id = ANY ($2::text[]) AND suspect_since IS NOT NULL;

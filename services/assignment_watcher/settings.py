@@ -43,7 +43,7 @@ class WatcherSettings(NotificationSettings):
         default=10,
         ge=0,
         le=100,
-        description="Per cent of the assigned users, see GUARD_COUNT: the greater of the two counts",
+        description="Per cent of the assigned users and groups, see GUARD_COUNT: the greater of the two counts",
     )
     assignment_watcher_emit_records: int = Field(
         default=1000, ge=1, le=5_000, description="Objects that are derived and written to the outbox at once"

@@ -20,7 +20,7 @@ _log = logger(__name__)
 _AGE: Final = Gauge(
     "seatkeeper_link_age_seconds", "Age of the link from which a stream is followed.", ["job", "stream"]
 )
-_HELD: Final = Gauge("seatkeeper_held_removals", "Users whose removal waits for an operator.", ["job"])
+_HELD: Final = Gauge("seatkeeper_held_removals", "Users and groups whose removal waits for an operator.", ["job"])
 _DRIFT: Final = Gauge("seatkeeper_drift_total", "Differences that only a re-read found.", ["job"])
 
 ASSIGNMENTS: Final = "assignments"
@@ -54,6 +54,7 @@ async def say_state(
         streams=(_listing(counts), *(_stream(row) for row in sorted(streams, key=lambda row: row.stream))),
         progress=progress,
         assigned=counts["assigned"],
+        assigned_groups=counts["assigned_groups"],
         suspects=counts["suspects"],
         held_removals=counts["held"],
         unknown_references=counts["unknown"],

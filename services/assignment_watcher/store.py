@@ -1,6 +1,6 @@
 """How far a job was read: loaded before a cycle, locked and compared at its commit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,13 +20,14 @@ BULK_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """How far a job was read. ``round`` rises with each commit."""
+    """How far a job was read. ``round`` rises with each commit; ``said_attributes`` are those said last, by type of object."""
 
     job_id: str
     round: int
     initial_completed: bool
     initial_started_at: datetime | None
     roles: tuple[AppRole, ...]
+    said_attributes: Mapping[str, Sequence[str]]
     listing_digest: bytes | None
     listed_at: datetime | None
     listing_seconds: float
@@ -56,7 +57,13 @@ async def load(connection: Connection, job_id: str, source: Source, restarts: in
         row = await connection.fetchrow(QUERIES.load_watch, job_id)
         streams = [stream_of(job_id, one) for one in await connection.fetch(QUERIES.load_streams, job_id)]
     roles = tuple(AppRole.model_validate(role) for role in orjson.loads(row["roles"] or "[]"))
-    return Watch(**(dict(row) | {"job_id": job_id, "roles": roles, "streams": {one.stream: one for one in streams}}))
+    more = {
+        "job_id": job_id,
+        "roles": roles,
+        "said_attributes": orjson.loads(row["said_attributes"] or "{}"),
+        "streams": {one.stream: one for one in streams},
+    }
+    return Watch(**(dict(row) | more))
 
 
 async def lock(connection: Connection, watch: Watch) -> None:

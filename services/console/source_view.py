@@ -42,6 +42,7 @@ def show_source(kind: str, state: SourceState | None, now: datetime) -> dict[str
         "streams": [_stream(stream, now) for stream in state.streams],
         "progress": _progress(state.progress, state.at, now) if state.progress else None,
         "assigned": state.assigned,
+        "assignedGroups": state.assigned_groups,
         "suspects": state.suspects,
         "heldRemovals": state.held_removals,
         "unknownReferences": state.unknown_references,

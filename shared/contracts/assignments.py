@@ -34,20 +34,27 @@ class AppRole(Part):
 
 
 class AssignmentPath(Part):
-    """One way by which an object is assigned: directly, or as a direct member of an assigned group."""
+    """One way by which an object is assigned: by an assignment of its own, or as a member of the assigned group ``group_id``.
+
+    ``nested``: a member of groups in that group only, not of the group itself (with ``nestedGroups``).
+    """
 
     assignment_id: str
     role_id: str
     group_id: str | None = None
+    nested: bool = False
     assigned_at: datetime
 
 
 class DirectoryAssignment(Message):
-    """The whole current state of one object in one job.
+    """The whole current state of one object in one job: of a user, or of a group that is assigned (``object_type``).
 
     ``assigned`` is true while at least one path exists, whatever its role. ``attributes`` are Microsoft Graph properties by
-    their Graph names, with ``accountEnabled`` among them. ``assigned_at`` is the time of the oldest current path (or of the last
-    known one), in UTC.
+    their Graph names: of a user with ``accountEnabled`` among them, and ``manager`` as the directory object id of the manager; of a
+    group with ``securityEnabled`` among them. ``assigned_at`` is the time of the oldest current path (or of the last known one), in UTC.
+
+    A group's paths are its own assignments, and its members are never listed: who belongs to it says so by a path of its own. A group
+    that is not security-enabled assigns nobody, itself neither: it has no paths and is not ``assigned``, whatever the application lists.
     """
 
     topic: ClassVar[str] = "directory.assignments.v1"

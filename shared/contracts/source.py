@@ -59,6 +59,7 @@ class SourceRequests(Part):
 class SourceState(Message):
     """The whole state of the source of one job; the newest sequence is the one that counts.
 
+    ``assigned`` counts the users who are assigned, ``assigned_groups`` the groups.
     ``suspects`` are assignments and memberships that were absent once and are not believed gone yet; ``unknown_references`` users that an
     assignment names and the directory does not give; ``ignored`` counts what does not count, by reason; ``drift_total`` what only a
     re-read found. ``reason`` says why the source is not read, when it is not.
@@ -71,6 +72,7 @@ class SourceState(Message):
     streams: tuple[StreamState, ...] = ()
     progress: ReadProgress | None = None
     assigned: int = 0
+    assigned_groups: int = 0
     suspects: int = 0
     held_removals: int = 0
     unknown_references: int = 0
@@ -88,7 +90,7 @@ class HoldState(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     DROPPED = "dropped"
-    """The directory turned out well again: nobody is left in the hold."""
+    """The directory turned out well again: nothing is left in the hold."""
 
 
 class HoldReason(StrEnum):
@@ -100,9 +102,10 @@ class HoldReason(StrEnum):
 
 
 class HoldFact(Message):
-    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the users still in it.
+    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the users and groups still in it.
 
-    ``active`` is how many users were assigned when the hold was made. ``detail`` says in one sentence what happened and what to do.
+    ``active`` is how many users and groups were assigned when the hold was made. ``detail`` says in one sentence what happened and what
+    to do.
     """
 
     topic: ClassVar[str] = "provisioning.outcomes.v1"

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.job import JobDefinition
+from shared.contracts.message import ObjectType
 from shared.contracts.templates import TEMPLATES, Template
 from shared.runtime.database import Connection
 from shared.runtime.errors import JobUnknownError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from shared.runtime.transaction import Received, Transaction
 
 QUERIES = Queries("shared.runtime")
+GROUP_ATTRIBUTES: Final = ("displayName", "id", "securityEnabled")
+"""What the default mapping of groups reads, and what tells whether a group can be assigned at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,13 @@ class Job:
     def template(self) -> Template:
         """Return the template of the job's kind of target."""
         return TEMPLATES[self.definition.template]
+
+    def source_attributes(self, object_type: ObjectType) -> tuple[str, ...]:
+        """Return the Microsoft Graph properties of users or of groups that the job reads, sorted, each once.
+
+        ``manager`` among those of users stands for the directory object id of the manager.
+        """
+        return GROUP_ATTRIBUTES if object_type is ObjectType.GROUP else self.template.source_attributes
 
     @property
     def active(self) -> bool:

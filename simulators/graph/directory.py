@@ -5,6 +5,7 @@ Every change is staged and can be rolled back until :meth:`Directory.commit`, so
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from simulators.graph.application import Application
@@ -152,6 +153,20 @@ class Directory:
             self._staged.users.append((user_id, frozenset(changed)))
             self.application.restyle(user_id)
 
+    def set_manager(self, user_id: str, manager_id: str | None) -> None:
+        """Give a live user a live manager in place of the one it has, or none; what is so already is no change."""
+        user = self.user(user_id)
+        if manager_id is not None and self.user(manager_id, field="managerId") is user:
+            raise RefusedError("managerId", "is the user itself")
+        if (before := user.properties.get("manager")) == manager_id:
+            return
+        self._write(user, {"manager": manager_id})
+        for other, change, back in ((before, "discard", "add"), (manager_id, "add", "discard")):
+            if other is not None:
+                getattr(self.users[other].reports, change)(user_id)
+                self._undo.append(partial(getattr(self.users[other].reports, back), user_id))
+        self._staged.users.append((user_id, frozenset({"manager"})))
+
     def soft_delete_user(self, user_id: str) -> None:
         """Delete a user restorably: memberships and assignments are kept, assignments are no longer listed."""
         user = self.user(user_id)
@@ -174,6 +189,9 @@ class Directory:
         if user.state is State.LIVE:
             self.soft_delete_user(user_id)
         self._move(user, State.HARD, self._staged.users)
+        for report in sorted(user.reports):
+            if self.users[report].state is State.LIVE:
+                self.set_manager(report, None)
         self.application.drop(user_id, lsn=self.log.lsn + 1)
         for group_id in list(user.groups):
             self._unlink(

@@ -63,13 +63,14 @@ class Projection:
     Compared by identity: obtain it from :class:`simulators.graph.odata.Projections`, which interns it.
     """
 
-    __slots__ = ("members", "names", "sparse", "surfacing")
+    __slots__ = ("manager", "members", "names", "sparse", "surfacing")
 
-    def __init__(self, *, names: tuple[str, ...], members: bool, sparse: bool) -> None:
+    def __init__(self, *, names: tuple[str, ...], members: bool, sparse: bool, manager: bool = False) -> None:
         self.names = ("id", *(name for name in names if name != "id"))
         self.members = members
+        self.manager = manager
         self.sparse = sparse
-        self.surfacing = frozenset(names)
+        self.surfacing = frozenset((*names, "manager") if manager else names)
 
     def render(self, properties: dict[str, Any]) -> bytes:
         """The JSON object of the selected properties."""
@@ -124,13 +125,17 @@ class DirectoryObject:
 
 
 class User(DirectoryObject):
-    """A user, and the groups it is a direct member of."""
+    """A user, the groups it is a direct member of, and the users whose manager it is.
 
-    __slots__ = ("groups",)
+    Its own manager is kept among its properties, under ``manager``, although it is a relationship: delta query gives it on ``$select``.
+    """
+
+    __slots__ = ("groups", "reports")
 
     def __init__(self, properties: dict[str, Any]) -> None:
         super().__init__(properties)
         self.groups: list[str] = []
+        self.reports: set[str] = set()
 
 
 class Group(DirectoryObject):

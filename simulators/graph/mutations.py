@@ -56,6 +56,13 @@ def _update_user(sim: "Simulation", fields: Fields) -> dict[str, Any]:
     return {"userId": user_id}
 
 
+def _set_manager(sim: "Simulation", fields: Fields) -> dict[str, Any]:
+    user_id, manager_id = fields.identifier("userId"), fields.identifier("managerId", None)
+    fields.done()
+    sim.directory.set_manager(user_id, manager_id)
+    return {"userId": user_id, "managerId": manager_id}
+
+
 def _create_group(sim: "Simulation", fields: Fields) -> dict[str, Any]:
     group_id, name = fields.identifier("groupId", None), fields.text("displayName", None)
     members, given = fields.take("members", list, []), _properties(fields, "group")
@@ -109,6 +116,7 @@ OPS: dict[str, Run] = {
     **APPLICATION_OPS,
     "createUser": _create_user,
     "updateUser": _update_user,
+    "setManager": _set_manager,
     "softDeleteUser": _on("userId", "soft_delete_user"),
     "restoreUser": _on("userId", "restore_user"),
     "hardDeleteUser": _on("userId", "hard_delete_user"),

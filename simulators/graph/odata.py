@@ -96,11 +96,14 @@ def project(kind: str, select: str | None, *, sparse: bool, delta: bool = False)
     asked = [name.strip() for name in select.split(",") if name.strip()]
     canonical = {name.casefold(): name for name in known}
     members = delta and kind == "group" and any(name.casefold() == "members" for name in asked)
-    names = [name for name in asked if not (members and name.casefold() == "members")]
+    manager = delta and kind == "user" and any(name.casefold() == "manager" for name in asked)
+    links = {"members"} if members else {"manager"} if manager else set()
+    names = [name for name in asked if name.casefold() not in links]
     for name in names:
         if name.casefold() not in canonical:
             raise bad_request(f"Could not find a property named '{name[:60]}' on type 'microsoft.graph.{kind}'.")
-    return Projection(names=tuple(canonical[name.casefold()] for name in names), members=members, sparse=sparse)
+    written = tuple(canonical[name.casefold()] for name in names)
+    return Projection(names=written, members=members, manager=manager, sparse=sparse)
 
 
 def filter_ids(text: str | None) -> tuple[str, ...]:

@@ -8,14 +8,20 @@ from multidict import CIMultiDict
 from simulators.graph.call import Call
 from simulators.graph.entities import Group, Projection, State, User
 from simulators.graph.exchange import Reply
-from simulators.graph.odata import bad_request, not_found, project
+from simulators.graph.odata import bad_request, not_found, project, unsupported
 from simulators.graph.pages import Page
 
 
 def entity(call: Call, kind: str, key: str) -> bytes:
-    """One live user (by id or userPrincipalName) or group; 404 Request_ResourceNotFound otherwise."""
+    """One live user (by id or userPrincipalName) or group; 404 Request_ResourceNotFound otherwise.
+
+    Of a user the manager is given with ``$expand``: its id alone, and nothing for a user without one.
+    """
     call.require(kind)
-    call.options.only("$select")
+    call.options.only("$select", *(["$expand"] if kind == "user" else []))
+    expanded = (call.options.get("$expand") or "").replace(" ", "").casefold()
+    if expanded not in {"", "manager", "manager($select=id)"}:
+        raise unsupported("The specified expand is not supported: only manager($select=id).")
     projection = project(kind, call.options.get("$select"), sparse=False)
     directory = call.sim.directory
     found: User | Group | None
@@ -27,7 +33,9 @@ def entity(call: Call, kind: str, key: str) -> bytes:
     if found is None or found.state is not State.LIVE:
         raise not_found(key[:80])
     context = f'{{"@odata.context":"{call.origin}/v1.0/$metadata#{kind}s/$entity",'
-    return context.encode() + found.json(projection)[1:]
+    body = context.encode() + found.json(projection)[1:]
+    manager = found.properties.get("manager")
+    return b'%s,"manager":%s}' % (body[:-1], directory.member_json[manager]) if expanded and manager else body
 
 
 def listing(call: Call, kind: str) -> Page:

@@ -119,6 +119,8 @@ class View:
         _, order = self.directory.collection(self.state.kind)
         projection = self.projection
         found = order[index : min(index + room, self.state.total)]
+        if projection.manager:
+            return [with_manager(self, one, None) for one in found if one.state is State.LIVE]
         return [one.json(projection) for one in found if one.state is State.LIVE]
 
 
@@ -135,6 +137,8 @@ class ObjectRound:
             return Part([])
         if found.state is not State.LIVE:
             return Part([removed(found.id, "changed" if found.state is State.SOFT else "deleted")])
+        if view.projection.manager:
+            return Part([with_manager(view, found, change)])
         names = change.names if change is not None and view.minimal else EVERYTHING
         return Part([live(found, view.projection, names)])
 
@@ -186,8 +190,29 @@ class GroupRound:
         return found, offset + size if offset + size < end else None
 
     def _member(self, member_id: str, linked: bool) -> bytes:
-        body = self._directory.member_json[member_id]
-        return body if linked else body[:-1] + b',"@removed":{"reason":"deleted"}}'
+        return link(self._directory, member_id, linked=linked)
+
+
+def link(directory: Directory, object_id: str, *, linked: bool) -> bytes:
+    """The entry of an object in a relationship that it has, or no longer has."""
+    body = directory.member_json[object_id]
+    return body if linked else body[:-1] + b',"@removed":{"reason":"deleted"}}'
+
+
+def with_manager(view: View, user: DirectoryObject, change: Change | None) -> bytes:
+    """The record of a live user with ``manager@delta``: in an initial round who the manager is, later what became of that in the window."""
+    record = live(user, view.projection, change.names if change is not None and view.minimal else EVERYTHING)
+    now, before = user.properties.get("manager"), None
+    if change is not None:
+        if not change.names & {"*", "manager"}:
+            return record
+        assert view.state.after is not None
+        past = view.directory.history.seen(user, view.state.after)
+        before = None if past is None else past.properties.get("manager")
+    entries = [link(view.directory, now, linked=True)] if now else []
+    if before and before != now:
+        entries.append(link(view.directory, before, linked=False))
+    return b'%s,"manager@delta":[%s]}' % (record[:-1], b",".join(entries)) if entries else record
 
 
 def live(target: DirectoryObject, projection: Projection, names: frozenset[str]) -> bytes:

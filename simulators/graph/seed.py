@@ -58,7 +58,7 @@ class SeedPlan:
 
 
 def populate(plan: SeedPlan, knobs: Knobs) -> Directory:
-    """A tenant with users, groups, memberships and assignments, at LSN 1.
+    """A tenant with users, managers of some of them, groups, memberships and assignments, at LSN 1.
 
     With two groups or more the last one is a member of the first; its users are not thereby assigned when the first is.
     """
@@ -77,6 +77,7 @@ def populate(plan: SeedPlan, knobs: Knobs) -> Directory:
         )
         directory.groups[group.id] = group
         directory.group_order.append(group)
+    _report(directory.user_order)
     if plan.memberships is not None:
         _spread(directory, plan.memberships, source)
     elif plan.groups:
@@ -86,6 +87,15 @@ def populate(plan: SeedPlan, knobs: Knobs) -> Directory:
         directory.group_order[0].link(directory.group_order[-1].id, 1)
     _assign(directory, plan)
     return directory
+
+
+def _report(users: list[User]) -> None:
+    """Two users in three report to one of the first tenth."""
+    for number, user in enumerate(users):
+        manager = users[number // 10]
+        if number % 3 and manager is not user:
+            user.properties["manager"] = manager.id
+            manager.reports.add(user.id)
 
 
 def _assign(directory: Directory, plan: SeedPlan) -> None:

@@ -1,4 +1,4 @@
-"""The oracle: who is effectively assigned, from the state alone and by code of its own (nothing of the delta engine)."""
+"""The oracle: who and what is effectively assigned, from the state alone and by code of its own (nothing of the delta engine)."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ def truth(sim: "Simulation", role: str, *, nested: bool = False) -> bytes:
 
     A path is an assignment of the user, or of a live and security-enabled group with the user as a direct member; with
     ``nested`` also as a member of groups in it, each of them live and security-enabled. ``assigned``: live, and some path
-    gives ``role``. ``assignedAt``: the earliest createdDateTime of an assignment that gives it.
+    gives ``role``. ``assignedAt``: the earliest createdDateTime of an assignment that gives it. Beside them every group with an
+    assignment of its own; ``assignable``: live and security-enabled.
     Raises ``KeyError`` for a role that the application never knew.
     """
     directory = sim.directory
@@ -40,6 +41,14 @@ def truth(sim: "Simulation", role: str, *, nested: bool = False) -> bytes:
             for member_id in _members(directory, assignment.principal_id, nested=nested):
                 reach(member_id, name, assignment.created)
 
+    groups: dict[str, Any] = {}
+    for assignment in directory.application.assignments.values():
+        if assignment.principal_type == "Group":
+            group = directory.groups[assignment.principal_id]
+            told = groups.setdefault(group.id, {"roles": set(), "state": group.state, "properties": group.properties})
+            told["roles"].add(names[assignment.role_id])
+            told["assignable"] = group.state is State.LIVE and bool(group.properties.get("securityEnabled"))
+
     users: dict[str, Any] = {}
     for user_id in [*roles, *sorted(directory.ever_deleted - roles.keys())]:
         user = directory.users.get(user_id)
@@ -53,7 +62,9 @@ def truth(sim: "Simulation", role: str, *, nested: bool = False) -> bytes:
                 "properties": user.properties,
             }
     living = sum(user.state is State.LIVE for user in directory.user_order)
-    return orjson.dumps({"lsn": directory.log.lsn, "users": users, "directoryUsers": living})
+    for told in groups.values():
+        told["roles"] = sorted(told["roles"])
+    return orjson.dumps({"lsn": directory.log.lsn, "users": users, "groups": groups, "directoryUsers": living})
 
 
 def _members(directory: "Directory", group_id: str, *, nested: bool) -> Iterator[str]:

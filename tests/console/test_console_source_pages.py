@@ -64,7 +64,7 @@ async def test_holds_stand_in_the_attention_list_and_lead_to_the_job(console: Co
         console.frame, [received(hold_fact(job=job)), received(hold_fact(2, HoldState.DROPPED, job=job, hold="h-2"))]
     )
     text = (await page(console, "/", await sign_in(console))).text
-    assert "The removal of 60 users of 100 is held: more removals than one cycle may bring" in text
+    assert "The removal of 60 users and groups of 100 is held: more removals than one cycle may bring" in text
     assert text.count("is held:") == 1
     assert f'href="/jobs/{job}#holds"' in text
 

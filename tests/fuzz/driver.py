@@ -1,6 +1,7 @@
 """Runs a plan against a watcher and a simulated tenant, and keeps what the oracles look at."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.support.builders_assignment_watcher import a_watched_job, save
 from tests.support.messages import NOON, received
 
 RESOLVABLE = ["User"]
+USER_PROPERTIES = ("city", "accountEnabled", "userPrincipalName")
+GROUP_PROPERTIES = ("displayName", "securityEnabled")
 SETTLE_SECONDS = 3_700.0
 """Between the cycles at the end: longer than any confirmation, and than the longest pause between questions about one unknown user."""
 
@@ -61,7 +64,8 @@ class Run:
         self.now += timedelta(seconds=seconds)
         self.tenant.sim.advance(seconds)
 
-    async def configure(self, settings: dict[str, Any], *, restart: bool = False) -> None:
+    async def configure(self, settings: dict[str, Any], *, restart: bool = False, more: bool | None = None) -> None:
+        self.world.reads_more = self.world.reads_more if more is None else more
         self.settings = self.settings | settings
         self.version, self.restarts = self.version + 1, self.restarts + restart
         record = a_watched_job(self.process.frame, self.world.as_tenant(), version=self.version, **self.settings)
@@ -205,17 +209,17 @@ class Run:
             news = await self.said.read_on(connection)
         counts = self.counts
         for before, message in news:
-            user_id = message.object_id
+            object_id = message.object_id
             if effective(message, counts.roles):
                 continue
-            seen, since = self._windows.get(user_id, (None, 0))
+            seen, since = self._windows.get(object_id, (None, 0))
             if seen != counts or not effective(before, counts.roles):
                 continue
             lows = self._lows[since:]
             low = {name: min(one[name] for one in lows) for name in STREAMS}
-            if not self.tenant.shadow.ever_gone(user_id, counts, since=low, skewed=self.skewed):
+            if not self.tenant.shadow.ever_gone(object_id, counts, since=low, skewed=self.skewed):
                 self.problems.append(
-                    f"false removal of {user_id} (version {message.sequence}, {message.lifecycle}, "
+                    f"false removal of {object_id} (version {message.sequence}, {message.lifecycle}, "
                     f"paths {len(message.paths)}): it was effective since LSN {low}, now {self.tenant.shadow.lsn}"
                 )
         for _, message in news:
@@ -226,7 +230,7 @@ class Run:
 
     async def carry_out(self) -> None:
         """All steps of the plan, then nothing is disturbed any more."""
-        await self.configure({})
+        await self.configure({}, more=True)
         for step in self.plan.steps:
             self._began = len(self._lows)
             await self._step(step)
@@ -254,7 +258,7 @@ class Run:
             case p.Decide():
                 await self.decide(approve=step.approve)
             case p.Configure():
-                await self.configure(step.settings, restart=step.restart)
+                await self.configure(step.settings, restart=step.restart, more=step.more)
             case p.Restart():
                 self.restart()
 
@@ -291,21 +295,34 @@ class Run:
         counts, names = self.counts, self.tenant.directory.application.role_names
         truth = self.tenant.effective(nested=counts.nested)
         told = {
-            user_id: sorted({names[path.role_id] for path in message.paths})
-            for user_id, message in self.said.latest.items()
+            object_id: sorted({names[path.role_id] for path in message.paths})
+            for object_id, message in self.said.latest.items()
             if effective(message, frozenset())
         }
-        expected = {user_id: user["roles"] for user_id, user in truth.items()}
+        expected = {object_id: known["roles"] for object_id, known in truth.items()}
         found = [
-            f"{user_id} holds {expected.get(user_id)} but was said to hold {told.get(user_id)}"
-            for user_id in sorted(expected.keys() | told.keys())
-            if expected.get(user_id) != told.get(user_id)
+            f"{object_id} holds {expected.get(object_id)} but was said to hold {told.get(object_id)}"
+            for object_id in sorted(expected.keys() | told.keys())
+            if expected.get(object_id) != told.get(object_id)
         ]
-        for user_id in expected.keys() & told.keys():
-            said, properties = self.said.latest[user_id].attributes, truth[user_id]["properties"]
+        for object_id in expected.keys() & told.keys():
+            message, properties = self.said.latest[object_id], truth[object_id]["properties"]
+            said, group = message.attributes, message.object_type is ObjectType.GROUP
+            compared = GROUP_PROPERTIES if group else USER_PROPERTIES
+            more = () if not self.world.reads_more else ("description",) if group else ("manager",)
             found += [
-                f"{name} of {user_id} is {properties.get(name)!r} but was said to be {said.get(name)!r}"
-                for name in ("city", "accountEnabled", "userPrincipalName")
+                f"{name} of {object_id} is {properties.get(name)!r} but was said to be {said.get(name)!r}"
+                for name in (*compared, *more)
                 if said.get(name) != properties.get(name)
             ]
-        return found
+        return found + self._wrong_ways(told)
+
+    def _wrong_ways(self, told: Iterable[str]) -> list[str]:
+        """Where a path calls a membership direct that is none, or the other way round."""
+        groups = self.tenant.directory.groups
+        return [
+            f"{object_id} is said to be a {'nested' if path.nested else 'direct'} member of {path.group_id}"
+            for object_id in told
+            for path in self.said.latest[object_id].paths
+            if path.group_id and (object_id in groups[path.group_id].members) is path.nested
+        ]

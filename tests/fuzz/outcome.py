@@ -10,7 +10,7 @@ from shared.contracts.assignments import DirectoryAssignment
 
 @dataclass
 class Outcome:
-    """``latest``: the newest message of each user. ``ids``: payloads by event id. ``problems``: what contradicts the fold."""
+    """``latest``: the newest message of each user and group. ``ids``: payloads by event id. ``problems``: what contradicts the fold."""
 
     latest: dict[str, DirectoryAssignment] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
@@ -20,7 +20,7 @@ class Outcome:
     last_row: int = 0
 
     async def read_on(self, connection: Any) -> list[tuple[DirectoryAssignment | None, DirectoryAssignment]]:
-        """Take over what was said since the last time; return each message about a user with the one before it."""
+        """Take over what was said since the last time; return each message about a user or group with the one before it."""
         rows = await connection.fetch("SELECT * FROM outbox WHERE id > $1 ORDER BY id", self.last_row)
         news = []
         for row in rows:
@@ -50,7 +50,7 @@ class Outcome:
 
 
 def effective(message: DirectoryAssignment | None, counting: frozenset[str]) -> bool:
-    """Whether a message says that its user is assigned: live, and by a role that counts (none named: any)."""
+    """Whether a message says that its user or group is assigned: live, and by a role that counts (none named: any)."""
     if message is None or not message.assigned or message.lifecycle != "live":
         return False
     return any(not counting or path.role_id in counting for path in message.paths)

@@ -64,10 +64,14 @@ class Decide:
 
 @dataclass(frozen=True)
 class Configure:
-    """An operator changes settings of the job; ``restart`` asks for a new initial cycle as well."""
+    """An operator changes settings of the job; ``restart`` asks for a new initial cycle as well.
+
+    ``more``: whether the mapping reads the manager of users and the description of groups from now on.
+    """
 
     settings: dict[str, Any]
     restart: bool = False
+    more: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,11 @@ PEOPLE = (
         "restore",
         "hardDelete",
     ),
-    *("createUser", "swapToDirect", "swapToGroup"),
+    *("createUser", "swapToDirect", "swapToGroup", "manage"),
 )
 GROUPS = (
     *("assignGroup", "unassignGroup", "createGroup", "secure", "deleteGroup", "purgeGroup", "restoreGroup"),
-    *("nest", "unnest", "device", "robot"),
+    *("nest", "unnest", "device", "robot", "renameGroup"),
 )
 APPLICATION = ("disable", "enable", "delete", "undelete", "declare", "rename", "undeclare")
 ROLES = ("User", "User", "Default Access", "Manager")
@@ -319,7 +323,7 @@ _changing = [changes] * 2
 _operating: list[st.SearchStrategy[Step]] = [
     passes,
     st.builds(Decide, st.booleans()),
-    st.builds(Configure, settings, st.integers(0, 3).map(lambda number: number == 3)),
+    st.builds(Configure, settings, st.integers(0, 3).map(lambda number: number == 3), st.booleans()),
     st.just(Restart()),
 ]
 _disturbing: list[st.SearchStrategy[Step]] = [

@@ -1,4 +1,4 @@
-"""What was true at each moment of a run: who was effectively assigned by what each replica could have shown."""
+"""What was true at each moment of a run: who and what was effectively assigned by what each replica could have shown."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -57,21 +57,32 @@ class Shadow:
             assignments=tuple((one.principal_id, one.role_id) for one in directory.application.assignments.values()),
         )
 
-    def ever_gone(self, user_id: str, counts: Counts, *, since: dict[str, int], skewed: bool) -> bool:
-        """Whether the user was not effective at some moment since then; ``skewed``: by replicas that each are where they like."""
+    def ever_gone(self, object_id: str, counts: Counts, *, since: dict[str, int], skewed: bool) -> bool:
+        """Whether it was not effective at some moment since then; ``skewed``: by replicas that each are where they like."""
         if not skewed:
             window = range(min(since.values()), self.lsn + 1)
-            return any(not self._effective(user_id, counts, lsn, lsn, lsn) for lsn in window)
+            return any(not self._effective(object_id, counts, lsn, lsn, lsn) for lsn in window)
         listed, grouped, lived = (range(since[name], self.lsn + 1) for name in STREAMS)
+        if object_id in self._sim.directory.groups:
+            return any(not self._assigned_group(object_id, counts, a, g) for a in listed for g in grouped)
+        user_id = object_id
         if any(user_id not in self._moments[lsn].live for lsn in lived):
             return True
         return any(not self._reached(user_id, counts, a, g) for a in listed for g in grouped)
 
-    def _effective(self, user_id: str, counts: Counts, a: int, g: int, u: int) -> bool:
-        return user_id in self._moments[u].live and self._reached(user_id, counts, a, g)
+    def _effective(self, object_id: str, counts: Counts, a: int, g: int, u: int) -> bool:
+        if object_id in self._sim.directory.groups:
+            return self._assigned_group(object_id, counts, a, g)
+        return object_id in self._moments[u].live and self._reached(object_id, counts, a, g)
+
+    def _assigned(self, counts: Counts, a: int) -> set[str]:
+        return {who for who, role in self._moments[a].assignments if not counts.roles or role in counts.roles}
+
+    def _assigned_group(self, group_id: str, counts: Counts, a: int, g: int) -> bool:
+        return group_id in self._assigned(counts, a) and group_id in self._moments[g].counting_groups
 
     def _reached(self, user_id: str, counts: Counts, a: int, g: int) -> bool:
-        assigned = {who for who, role in self._moments[a].assignments if not counts.roles or role in counts.roles}
+        assigned = self._assigned(counts, a)
         if user_id in assigned:
             return True
         moment = self._moments[g]

@@ -112,6 +112,7 @@ class Tenant:
         if op in ("removeMember", "addMember") and user:
             belongs = [one for one in groups if (user in directory.groups[one].members) is (op == "removeMember")]
             group = belongs[second % len(belongs)] if belongs else group
+        everybody = [one.id for one in directory.user_order]
         everything = [one.id for one in directory.group_order]
         other = everything[first % len(everything)] if everything else ""
         memberships = list(directory.users[user].groups) if user else []
@@ -128,6 +129,9 @@ class Tenant:
                 return [{"op": {"nest": "addMember", "unnest": "removeMember"}[op], "groupId": group, "userId": other}]
             case "city":
                 return [{"op": "updateUser", "userId": user, "properties": {"city": CITIES[second]}}]
+            case "manage":
+                manager = {"managerId": everybody[second % len(everybody)]} if second else {}
+                return [{"op": "setManager", "userId": user, **manager}]
             case "enabled":
                 return [{"op": "updateUser", "userId": user, "properties": {"accountEnabled": second > 0}}]
             case "softDelete" | "restore" | "hardDelete":
@@ -144,6 +148,14 @@ class Tenant:
                 return [{"op": "createGroup", "members": [user]}] if len(directory.group_order) < 5 else []
             case "secure":
                 return [{"op": "updateGroup", "groupId": group, "properties": {"securityEnabled": first > 4}}]
+            case "renameGroup":
+                return [
+                    {
+                        "op": "updateGroup",
+                        "groupId": group,
+                        "properties": {"displayName": f"Group {first}", "description": CITIES[second]},
+                    }
+                ]
             case "deleteGroup" | "restoreGroup":
                 return [{"op": op, "groupId": group}]
             case "purgeGroup":
@@ -187,6 +199,7 @@ class Tenant:
         return frozenset(role_id for role_id, value in named.items() if value in required)
 
     def effective(self, *, nested: bool) -> dict[str, dict[str, Any]]:
-        """By the simulator's own reckoning: who is live and holds any role, with names of roles and properties."""
-        told = orjson.loads(truth(self.sim, "User", nested=nested))["users"]
-        return {user_id: user for user_id, user in told.items() if user["state"] == "live" and user["roles"]}
+        """By the simulator's own reckoning: who and what is live and holds any role, with names of roles and properties."""
+        told = orjson.loads(truth(self.sim, "User", nested=nested))
+        users = {user_id: user for user_id, user in told["users"].items() if user["state"] == "live" and user["roles"]}
+        return users | {group_id: group for group_id, group in told["groups"].items() if group["assignable"]}

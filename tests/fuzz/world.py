@@ -8,11 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import pytest
 from aiohttp import web
 
+from shared.contracts.message import ObjectType
 from shared.contracts.topics import WATCHER
 from shared.runtime.database import Database
 from shared.runtime.frame import Frame
+from shared.runtime.jobs import GROUP_ATTRIBUTES, Job
 from simulators.graph.journal import Journal
 from simulators.graph.server import GraphSimulator, start
 from simulators.graph.simulation import Simulation
@@ -56,6 +59,8 @@ class World:
     settings: Any
     foreign: Foreign
     logs: Watchful
+    reads_more: bool = True
+    """Whether jobs read the manager of users and the description of groups beside what the template reads."""
     _tables: str = ""
 
     @property
@@ -74,6 +79,12 @@ class World:
         """A new process of the watcher; its server is one that was not told to wait yet."""
         self.sim.journal = Journal()
         return Process(self.database, self.settings)
+
+    def source_attributes(self, job: Job, object_type: ObjectType) -> tuple[str, ...]:
+        """What jobs read: a mapping that an administrator changes now and then."""
+        usual = job.template.source_attributes if object_type is ObjectType.USER else GROUP_ATTRIBUTES
+        more = "manager" if object_type is ObjectType.USER else "description"
+        return (*usual, more) if self.reads_more else usual
 
     def as_tenant(self) -> Any:
         """The tenant as the builder of job definitions wants it."""
@@ -137,7 +148,14 @@ async def a_world(database_url: str) -> AsyncIterator[World]:
     logging.getLogger().addHandler(logs)
     try:
         async with opened_frame(WATCHER, settings) as frame:
-            yield World(simulator, frame, settings, foreign, logs)
+            world = World(simulator, frame, settings, foreign, logs)
+
+            def wanted(job: Job, object_type: ObjectType) -> tuple[str, ...]:
+                return world.source_attributes(job, object_type)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Job, "source_attributes", wanted)
+                yield world
     finally:
         logging.getLogger().removeHandler(logs)
         await simulator.close()

@@ -15,6 +15,7 @@ from services.assignment_watcher.settings import WatcherSettings
 from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
 from shared.contracts.assignments import CycleKind, CycleMark, DirectoryAssignment
 from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import CycleFact, JobCondition
 from shared.contracts.source import HoldFact, SourceState
 from shared.contracts.topics import WATCHER
@@ -49,6 +50,15 @@ class Tenant(graph_tenants.Tenant):
             user_id: {"" if role == "Default Access" else role for role in user["roles"]}
             for user_id, user in truth["users"].items()
             if user["state"] == "live" and user["roles"]
+        }
+
+    async def effective_groups(self) -> dict[str, set[str]]:
+        """Groups that are live, security-enabled and hold a role, by the simulator's own reckoning: object id to role values."""
+        truth = await self.ask("GET", "/_sim/truth")
+        return {
+            group_id: {"" if role == "Default Access" else role for role in group["roles"]}
+            for group_id, group in truth["groups"].items()
+            if group["assignable"] and group["roles"]
         }
 
     async def properties(self, user_id: str) -> dict[str, Any]:
@@ -109,8 +119,19 @@ class Said:
         return [kind.model_validate(row["payload"]) for row in self.rows if row["headers"]["ce_type"] == kind.type]
 
     @property
-    def assignments(self) -> list[DirectoryAssignment]:
+    def records(self) -> list[DirectoryAssignment]:
+        """What was said of users and groups, in order."""
         return self.of(DirectoryAssignment)
+
+    @property
+    def assignments(self) -> list[DirectoryAssignment]:
+        """What was said of users, in order."""
+        return [message for message in self.records if message.object_type is ObjectType.USER]
+
+    @property
+    def groups(self) -> list[DirectoryAssignment]:
+        """What was said of groups, in order."""
+        return [message for message in self.records if message.object_type is ObjectType.GROUP]
 
     @property
     def marks(self) -> list[CycleMark]:
@@ -140,20 +161,22 @@ class Said:
     def ids_of(self, kind: str) -> list[str]:
         return [row["headers"]["ce_id"] for row in self.rows if row["headers"]["ce_type"].endswith(kind)]
 
-    def latest(self) -> dict[str, DirectoryAssignment]:
-        """Fold from empty; the versions of each object must have no gap."""
+    def latest(self, object_type: ObjectType = ObjectType.USER) -> dict[str, DirectoryAssignment]:
+        """Fold what was said of users, or of groups, from empty; the versions of each object must have no gap."""
         state: dict[str, DirectoryAssignment] = {}
-        for message in self.assignments:
+        for message in self.records:
+            if message.object_type is not object_type:
+                continue
             before = state.get(message.object_id)
             assert message.sequence == (before.sequence + 1 if before else 1), "a version is missing or repeated"
             state[message.object_id] = message
         return state
 
-    def effective(self) -> dict[str, set[str]]:
-        """Users that are assigned and live: object id to role values."""
+    def effective(self, object_type: ObjectType = ObjectType.USER) -> dict[str, set[str]]:
+        """Users, or groups, that are assigned and live: object id to role values."""
         return {
-            user_id: {role.value for role in message.roles}
-            for user_id, message in self.latest().items()
+            object_id: {role.value for role in message.roles}
+            for object_id, message in self.latest(object_type).items()
             if message.assigned and message.lifecycle == "live"
         }
 
@@ -214,7 +237,9 @@ class Watcher:
 
 async def agree(watcher: Watcher) -> None:
     """What was said, folded from empty, is the simulator's truth."""
-    assert (await watcher.said()).effective() == await watcher.tenant.effective()
+    said = await watcher.said()
+    assert said.effective() == await watcher.tenant.effective()
+    assert said.effective(ObjectType.GROUP) == await watcher.tenant.effective_groups()
 
 
 def watcher_settings(database_url: str, kafka: str = "127.0.0.1:1", **more: Any) -> WatcherSettings:

@@ -46,6 +46,7 @@ def source_state(sequence: int = 1, *, job: str = JOB, **more: Any) -> SourceSta
             ),
         ),
         "assigned": 40,
+        "assigned_groups": 3,
         "suspects": 2,
         "held_removals": 5,
         "unknown_references": 1,

@@ -1,4 +1,4 @@
-"""What the mirror holds of the users that a cycle touched, and what was last said of them."""
+"""What the mirror holds of the users and groups that a cycle touched, and what was last said of them."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import orjson
 
-from services.assignment_watcher.core import Decision, Emitted, Path, User
+from services.assignment_watcher.core import Decision, Emitted, Mirrored, Path
 from services.assignment_watcher.store import BULK_SECONDS
 from shared.contracts.assignments import Lifecycle
+from shared.contracts.message import ObjectType
 from shared.runtime.database import Connection
 from shared.runtime.queries import Queries
 
@@ -17,32 +18,38 @@ QUERIES: Final = Queries("services.assignment_watcher.mirror", "deriving.sql")
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One touched user, what was last said of it, the hold that its removal waits in, and the round in which it lost its last path."""
+    """One touched object, what was last said of it, the hold that its removal waits in, and the round in which it lost its last path."""
 
-    user: User
+    known: Mirrored
     last: Emitted | None
     hold_id: str | None
     leaving_since: int | None
 
 
-async def touched_users(
-    connection: Connection, job_id: str, *, nested: bool, chunk: int
+async def touched_objects(
+    connection: Connection, job_id: str, object_type: ObjectType, *, nested: bool, chunk: int
 ) -> AsyncIterator[list[Derived]]:
-    """Yield the touched users that have a path or were said before, oldest assignment first."""
-    paths = QUERIES.nested_paths if nested else QUERIES.direct_paths
-    cursor = await connection.cursor(f"{paths}{QUERIES.derive}", job_id, timeout=BULK_SECONDS)
+    """Yield the touched users, or groups, that have a path or were said before, oldest assignment first."""
+    query = QUERIES.derive_groups
+    if object_type is ObjectType.USER:
+        query = f"{QUERIES.nested_paths if nested else QUERIES.direct_paths}{QUERIES.derive}"
+    cursor = await connection.cursor(query, job_id, timeout=BULK_SECONDS)
     while rows := await cursor.fetch(chunk, timeout=BULK_SECONDS):
-        yield [Derived(_user(row), _emitted(row), row["hold_id"], row["leaving_since"]) for row in rows]
+        yield [Derived(_known(row, object_type), _emitted(row), row["hold_id"], row["leaving_since"]) for row in rows]
 
 
-def _user(row: Any) -> User:
-    lifecycle = row["lifecycle"]
-    paths = zip(row["times"] or (), row["assignments"] or (), row["groups"] or (), row["roles"] or (), strict=True)
-    return User(
+def _known(row: Any, object_type: ObjectType) -> Mirrored:
+    lifecycle, nested = row["lifecycle"], row["nested"]
+    columns = zip(row["times"] or (), row["assignments"] or (), row["groups"] or (), row["roles"] or (), strict=True)
+    paths = [Path(*each) for each in columns]
+    if nested:
+        paths = [path._replace(nested=path.group_id in nested) for path in paths]
+    return Mirrored(
+        object_type=object_type,
         object_id=row["object_id"],
         lifecycle=Lifecycle(lifecycle) if lifecycle else Lifecycle.UNKNOWN,
         attributes=orjson.loads(row["attributes"]) if row["attributes"] else {},
-        paths=[Path(*path) for path in paths],
+        paths=paths,
     )
 
 
@@ -57,8 +64,10 @@ def _emitted(row: Any) -> Emitted | None:
     )
 
 
-async def save_emitted(connection: Connection, job_id: str, said: Sequence[tuple[str, Decision]]) -> None:
-    """Remember what was said of each object."""
+async def save_emitted(
+    connection: Connection, job_id: str, object_type: ObjectType, said: Sequence[tuple[str, Decision]]
+) -> None:
+    """Remember what was said of each object of one type."""
     states = [
         (object_id, decision.version, decision.state, decision.effective)
         for object_id, decision in said
@@ -73,4 +82,5 @@ async def save_emitted(connection: Connection, job_id: str, said: Sequence[tuple
         [state.assigned for _, _, state, _ in states],
         [state.assigned_at for _, _, state, _ in states],
         [effective for _, _, _, effective in states],
+        object_type,
     )

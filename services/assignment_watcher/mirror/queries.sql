@@ -34,7 +34,9 @@ WHERE jsonb_typeof(r -> 'id') = 'string' AND jsonb_typeof(m -> 'id') = 'string'
 
 -- name: stage_users
 INSERT INTO staged_user (job_id, attempt, user_id, removed, record)
-SELECT $1, $2, lower(r ->> 'id'), r -> '@removed' ->> 'reason', r - '{@removed,@odata.type}'::text[]
+SELECT $1, $2, lower(r ->> 'id'), r -> '@removed' ->> 'reason',
+       CASE WHEN r ? 'manager@delta' THEN (r - '{@removed,@odata.type,manager@delta}'::text[]) || manager_of(r -> 'manager@delta')
+            ELSE r - '{@removed,@odata.type}'::text[] END
 FROM jsonb_array_elements($3::jsonb -> 'value') WITH ORDINALITY AS row (r, n)
 WHERE jsonb_typeof(r -> 'id') = 'string' ORDER BY n;
 
@@ -184,26 +186,27 @@ WITH folded AS (
     SELECT group_id, merged(record ORDER BY position) AS record, (array_agg(removed ORDER BY position DESC))[1] AS removed
     FROM staged_group WHERE attempt = $2 GROUP BY group_id
 ), said AS (
-    SELECT group_id, removed, record ->> 'displayName' AS display_name,
+    SELECT group_id, removed, record - '{@removed,@odata.type,members@delta}'::text[] AS attributes,
            CASE jsonb_typeof(record -> 'securityEnabled') WHEN 'boolean' THEN (record ->> 'securityEnabled')::boolean END AS security_enabled
     FROM folded WHERE NOT $3::boolean OR removed IS NULL
 ), before AS MATERIALIZED (
     SELECT m.group_id, m.lifecycle FROM mirror_group m JOIN said s ON s.group_id = m.group_id WHERE m.job_id = $1
 ), applied AS (
-    INSERT INTO mirror_group AS m (job_id, group_id, lifecycle, display_name, security_enabled)
+    INSERT INTO mirror_group AS m (job_id, group_id, lifecycle, attributes, security_enabled)
     SELECT $1, group_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
-           display_name, coalesce(security_enabled, true)
+           attributes, coalesce(security_enabled, true)
     FROM said
     ON CONFLICT (job_id, group_id) DO UPDATE
-    SET lifecycle = excluded.lifecycle, display_name = coalesce(excluded.display_name, m.display_name),
+    SET lifecycle = excluded.lifecycle, attributes = m.attributes || excluded.attributes,
         security_enabled = coalesce((SELECT s.security_enabled FROM said s WHERE s.group_id = m.group_id), m.security_enabled)
-    WHERE m.lifecycle <> excluded.lifecycle OR m.display_name IS DISTINCT FROM coalesce(excluded.display_name, m.display_name)
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> m.attributes || excluded.attributes
        OR m.security_enabled <> coalesce((SELECT s.security_enabled FROM said s WHERE s.group_id = m.group_id), m.security_enabled)
     RETURNING m.group_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'group', group_id FROM applied
     WHERE $5::boolean OR EXISTS (SELECT 1 FROM mirror_assignment a
                                  WHERE a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = applied.group_id)
+       OR EXISTS (SELECT 1 FROM emitted e WHERE e.job_id = $1 AND e.object_id = applied.group_id)
     ON CONFLICT DO NOTHING
 )
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
@@ -234,8 +237,8 @@ WITH folded AS (
            attributes
     FROM folded WHERE NOT $3::boolean OR removed IS NULL
     ON CONFLICT (job_id, user_id) DO UPDATE
-    SET lifecycle = excluded.lifecycle, attributes = m.attributes || excluded.attributes
-    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> m.attributes || excluded.attributes
+    SET lifecycle = excluded.lifecycle, attributes = brought_up(m.attributes, excluded.attributes, $3)
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> brought_up(m.attributes, excluded.attributes, $3)
     RETURNING m.user_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING
@@ -296,7 +299,7 @@ ON CONFLICT (job_id, kind, object_id) DO NOTHING;
 -- name: touch_everybody
 INSERT INTO touched
 SELECT principal_type, principal_id FROM mirror_assignment WHERE job_id = $1 AND principal_type <> 'servicePrincipal'
-UNION SELECT 'user', object_id FROM emitted WHERE job_id = $1 AND assigned
+UNION SELECT object_type, object_id FROM emitted WHERE job_id = $1 AND assigned
 ON CONFLICT DO NOTHING;
 
 -- name: touch_members
@@ -324,7 +327,7 @@ WITH dead AS MATERIALIZED (
 DELETE FROM mirror_member m USING dead d WHERE m.job_id = $1 AND m.group_id = d.group_id;
 
 -- name: keep_only_removals
-DELETE FROM touched t WHERE NOT EXISTS (SELECT 1 FROM removal r WHERE t.kind = 'user' AND r.object_id = t.object_id);
+DELETE FROM touched t WHERE NOT EXISTS (SELECT 1 FROM removal r WHERE r.object_id = t.object_id);
 
 -- name: note_removals
 INSERT INTO removal SELECT unnest($1::text[]) ON CONFLICT DO NOTHING;
@@ -335,7 +338,9 @@ FROM unnest($2::text[], $3::bool[]) AS s (object_id, effective)
 WHERE e.job_id = $1 AND e.object_id = s.object_id;
 
 -- name: touch_leaving
-INSERT INTO touched SELECT 'user', object_id FROM leaving WHERE job_id = $1 ON CONFLICT DO NOTHING;
+INSERT INTO touched
+SELECT e.object_type, l.object_id FROM leaving l JOIN emitted e ON e.job_id = l.job_id AND e.object_id = l.object_id
+WHERE l.job_id = $1 ON CONFLICT DO NOTHING;
 
 -- name: note_leaving
 INSERT INTO leaving (job_id, object_id, round) SELECT $1, object_id, $3 FROM unnest($2::text[]) object_id ON CONFLICT DO NOTHING;

@@ -10,12 +10,26 @@ import orjson
 MOST_RECORD_BYTES: Final = 100_000
 """The attributes of one record together. Directory attributes are far shorter; one that is not would stop a message, not just a user."""
 
+MEMBERS: Final = "members@delta"
+MANAGER: Final = "manager@delta"
+"""Relationships in the records of delta functions: a list of objects, those that are gone with ``@removed``."""
+
 _BOOLEANS: Final = frozenset({"accountEnabled", "securityEnabled", "mailEnabled"})
+_NO_TEXTS: Final = _BOOLEANS | {MEMBERS, MANAGER}
 _TEXTS: Final = frozenset(
     {
         *("userPrincipalName", "displayName", "mail", "givenName", "surname", "userType", "jobTitle", "city"),
         *("department", "companyName", "country", "employeeId", "employeeType", "mailNickname", "mobilePhone"),
-        *("officeLocation", "postalCode", "preferredLanguage", "state", "streetAddress", "usageLocation"),
+        *(
+            "description",
+            "visibility",
+            "officeLocation",
+            "postalCode",
+            "preferredLanguage",
+            "state",
+            "streetAddress",
+            "usageLocation",
+        ),
     }
 )
 
@@ -57,14 +71,11 @@ def check_record(record: dict[str, Any], refused: Counter[str]) -> dict[str, Any
     bad: dict[str, str] = {}
     size = 0
     for name, value in record.items():
-        if name == "members@delta":
-            _check_members(value)
-        elif name in _BOOLEANS:
-            if value is not None and not isinstance(value, bool):
-                bad[name] = "of another type"
-        elif isinstance(value, str):
+        if isinstance(value, str) and name not in _NO_TEXTS:
             size += len(value)
-        elif value is not None and (name in _TEXTS or (isinstance(value, float) and not math.isfinite(value))):
+        elif name == MEMBERS:
+            _check_members(value)
+        elif not _of_its_type(name, value):
             bad[name] = "of another type"
         elif isinstance(value, dict | list):
             size += len(orjson.dumps(value))
@@ -79,19 +90,30 @@ def check_record(record: dict[str, Any], refused: Counter[str]) -> dict[str, Any
     return {name: value for name, value in record.items() if name not in bad}
 
 
+def _of_its_type(name: str, value: Any) -> bool:
+    if name in _BOOLEANS:
+        return value is None or isinstance(value, bool)
+    if name == MANAGER:
+        return _is_list_of_objects(value)
+    return value is None or not (name in _TEXTS or (isinstance(value, float) and not math.isfinite(value)))
+
+
 def _check_members(members: Any) -> None:
     if not isinstance(members, list):
         raise MalformedRecordError("the members of a group are not a list")
-    for member in members:
-        if not isinstance(member, dict) or not isinstance(member.get("id"), str):
-            raise MalformedRecordError("a member of a group has no id")
+    if not _is_list_of_objects(members):
+        raise MalformedRecordError("a member of a group has no id")
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value)
 
 
 def _too_large(record: Mapping[str, Any]) -> list[str]:
     sizes = {
         name: len(orjson.dumps(value)) for name, value in record.items() if name != "id" and not name.startswith("@")
     }
-    sizes.pop("members@delta", None)
+    sizes.pop(MEMBERS, None)
     names, total = [], sum(sizes.values())
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
         if total <= MOST_RECORD_BYTES:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -32,7 +33,9 @@ _log = logger(__name__)
 _REFUSED = Metric("seatkeeper_graph_values_refused_total", "Attributes and records that were not taken over.", ["why"])
 
 ALWAYS_SELECTED: Final = ("id", "userPrincipalName", "displayName", "mail", "accountEnabled", "userType")
-GROUP_PROPERTIES: Final = ("id", "displayName", "securityEnabled", "members")
+GROUP_PROPERTIES: Final = ("id", "displayName", "securityEnabled")
+MANAGER: Final = "manager"
+"""No property but a relationship: delta query returns it on ``$select``, a read by id on ``$expand`` only."""
 PRINCIPALS: Final = {"user": "user", "group": "group", "serviceprincipal": "servicePrincipal"}
 _ENABLE_ADVICE: Final = (
     "In Microsoft Entra, switch on 'Enabled for users to sign-in?' of the enterprise application, or pause the job."
@@ -48,18 +51,29 @@ class MicrosoftGraph:
 
     kind = "microsoft-graph"
 
-    def __init__(self, graph: Graph, source: MicrosoftGraphSource, attributes: Iterable[str]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        source: MicrosoftGraphSource,
+        attributes: Iterable[str],
+        *,
+        group_attributes: Iterable[str] = (),
+    ) -> None:
         self.graph = graph
         self._principal = f"/servicePrincipals/{quote(source.service_principal_id, safe='')}"
         self._principal_id = source.service_principal_id
         self.traffic = graph.traffic
         self.identity = f"{graph.root} {source.tenant_id} {source.service_principal_id}"
-        self._select = ",".join(sorted({*ALWAYS_SELECTED, *attributes}))
+        properties = sorted({*ALWAYS_SELECTED, *attributes})
+        self._select = ",".join(properties)
+        self._select_one = ",".join(name for name in properties if name != MANAGER)
+        self._managers = MANAGER in properties
+        self._group_select = ",".join([*GROUP_PROPERTIES, *sorted({*group_attributes} - {*GROUP_PROPERTIES})])
         self._followed: set[Stream] = set()
 
     def query(self, stream: Stream) -> str:
         """Return the URL of a full read ("user: delta", "group: delta")."""
-        select = self._select if stream is Stream.USERS else ",".join(GROUP_PROPERTIES)
+        select = self._select if stream is Stream.USERS else f"{self._group_select},members"
         return f"{self.graph.base}/{stream}/delta?$select={select}"
 
     async def read_roles(self) -> Sequence[AppRole]:
@@ -148,14 +162,16 @@ class MicrosoftGraph:
 
     async def find_users(self, user_ids: Sequence[str], *, in_background: bool = False) -> Sequence[Found]:
         """Return what "Get a user" gives, and for the rest whether "Get deleted item" knows it."""
-        return await self._find("user", user_ids, self._select, in_background=in_background)
+        expand = f"&$expand={MANAGER}($select=id)" if self._managers else ""
+        found = await self._find("user", user_ids, self._select_one + expand, in_background=in_background)
+        return [replace(one, record=_with_manager(one.record)) for one in found] if self._managers else found
 
     async def find_groups(self, group_ids: Sequence[str]) -> Sequence[Found]:
         """Return what "Get group" gives, and for the rest whether "Get deleted item" knows it.
 
         Deleted groups are shown with Group.Read.All only: without it a group that is not live is unknown.
         """
-        return await self._find("group", group_ids, "id,displayName,securityEnabled", in_background=False)
+        return await self._find("group", group_ids, self._group_select, in_background=False)
 
     async def count_users(self) -> int | None:
         """Return what "Get the count of users" says, asked once."""
@@ -252,6 +268,15 @@ def _live(object_id: str, record: Mapping[str, Any], what: str) -> Found:
     if properties["id"].lower() != object_id:
         raise SourceUnavailableError(f"Microsoft Graph gave another {what} than was asked for")
     return Found(object_id=object_id, lifecycle=Lifecycle.LIVE, record=properties | {"id": object_id})
+
+
+def _with_manager(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the record with the id of the manager in place of the expanded object; who has none is given without it."""
+    if record is None:
+        return None
+    manager = record.get(MANAGER)
+    manager_id = manager.get("id") if isinstance(manager, dict) else None
+    return {**record, MANAGER: manager_id.lower() if isinstance(manager_id, str) else None}
 
 
 def _row(item: Any) -> AssignmentRow | None:

@@ -10,6 +10,7 @@ from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.snapshot import Snapshot
 from services.assignment_watcher.sources.source import Source
 from shared.contracts.job import SnapshotSource
+from shared.contracts.message import ObjectType
 from shared.runtime.frame import Frame
 from shared.runtime.http import HttpClient
 from shared.runtime.jobs import Job
@@ -41,7 +42,7 @@ class JobSources:
         if isinstance(source, SnapshotSource):
             return Snapshot(
                 source,
-                job.template.source_attributes,
+                job.source_attributes(ObjectType.USER),
                 folder=self._snapshot_folder,
                 limit_bytes=self._snapshot_bytes,
             )
@@ -55,7 +56,12 @@ class JobSources:
             patience=self._patience,
             slots=self._slots,
         )
-        return MicrosoftGraph(graph, source, job.template.source_attributes)
+        return MicrosoftGraph(
+            graph,
+            source,
+            job.source_attributes(ObjectType.USER),
+            group_attributes=job.source_attributes(ObjectType.GROUP),
+        )
 
     async def close(self) -> None:
         """Close every connection."""

@@ -26,6 +26,7 @@ ID: Final = "id"
 NAME: Final = "userPrincipalName"
 ROLES: Final = "roles"
 ASSIGNED_AT: Final = "assignedAt"
+MANAGER: Final = "manager"
 ALWAYS_READ: Final = (ID, NAME, "accountEnabled", "displayName", "mail")
 BOOLEANS: Final = frozenset({"accountEnabled", "isResourceAccount", "onPremisesSyncEnabled", "showInAddressList"})
 """Properties that are true or false (Microsoft Graph, "user resource type")."""
@@ -50,6 +51,7 @@ LONGEST_ROW: Final = 100_000
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(\\\\)*\\u0000", re.ASCII)
 _PROPERTY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}", re.ASCII)
 
 
@@ -224,7 +226,7 @@ def _json_fields(name: str, texts: Iterator[str], columns: _Columns) -> Iterator
             raise broken(name, line, "is not JSON") from None
         if not isinstance(fields, dict):
             raise broken(name, line, "is not a JSON object")
-        if "\\u0000" in text:
+        if _ESCAPED_NUL.search(text):
             # PostgreSQL takes no such character in jsonb.
             raise broken(name, line, "holds a NUL character")
         columns.check(line, fields, "name")
@@ -284,6 +286,8 @@ def _value(column: str, value: Any) -> Any:
     """Return the value of a property in the type that Microsoft Graph gives it, or nothing when it is not set."""
     if column in BOOLEANS:
         return _boolean(column, value)
+    if column == MANAGER:
+        return _manager(value)
     if isinstance(value, str) and column not in COLLECTIONS:
         return value if value and not value.isspace() else None
     if value is None or column.startswith(EXTENSION):
@@ -295,6 +299,14 @@ def _value(column: str, value: Any) -> Any:
     if column in ALWAYS_READ or not isinstance(value, dict | list):
         raise _WrongValueError(column, "must be text")
     return value
+
+
+def _manager(value: Any) -> str | None:
+    """Return the id of the manager, who is named by it or, as a row without an id is, by the userPrincipalName."""
+    name = _text({MANAGER: value}, MANAGER)
+    if name is None or _GUID.fullmatch(name.lower()):
+        return name and name.lower()
+    return user_id_of(name)
 
 
 def _boolean(column: str, value: Any) -> bool | None:

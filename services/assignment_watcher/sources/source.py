@@ -82,6 +82,9 @@ class ResyncError(Exception):
 class ChangePage:
     """One page of a stream. ``body`` is a JSON object whose ``value`` holds records as Microsoft Graph's delta functions write them.
 
+    A record of a user says who its manager is in ``manager@delta``: an entry with the manager's id, or with ``@removed`` the one it no
+    longer has; or in ``manager``, an id or null. In a full read a user without either has no manager.
+
     The last page of a round has ``link``, from which the next round starts; every other page has ``following``, where the round goes on.
     """
 
@@ -95,8 +98,8 @@ class ChangePage:
 class Found:
     """What the directory says of one object that was asked for by id.
 
-    ``lifecycle`` is live (with its ``record``, a user's properties), softDeleted (it lies among the deleted items), or unknown (it is in
-    neither place: never there, gone for good, or not replicated yet).
+    ``lifecycle`` is live (with its ``record``, the selected properties; ``manager`` is an id or null), softDeleted (it lies among the
+    deleted items), or unknown (it is in neither place: never there, gone for good, or not replicated yet).
     """
 
     object_id: str

@@ -69,6 +69,7 @@ class Source(Shape):
     streams: list[Stream]
     progress: Progress | None
     assigned: int
+    assigned_groups: int
     suspects: int
     held_removals: int
     unknown_references: int
@@ -89,7 +90,7 @@ class Requested(Shape):
 
 
 class Hold(Shape):
-    """Removals of one cycle that are held; ``removals`` of ``active`` assigned users."""
+    """Removals of one cycle that are held; ``removals`` of ``active`` assigned users and groups."""
 
     id: str
     state: HoldState

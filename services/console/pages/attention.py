@@ -37,7 +37,7 @@ def attention(row: Mapping[str, Any]) -> list[Attention]:
         )
     found.extend(
         Attention(
-            what=f"The removal of {_people(hold['removals'])} of {hold['active']} is held: {hold['description']}",
+            what=f"The removal of {hold['removals']} users and groups of {hold['active']} is held: {hold['description']}",
             advice="Look into the directory, then approve or reject it on the job's page.",
             place="holds",
         )

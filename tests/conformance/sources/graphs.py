@@ -72,7 +72,12 @@ class GraphWorld:
         )
 
     async def change(self, person: Person, **properties: Any) -> None:
-        await self._client.tx({"op": "updateUser", "userId": person.id, "properties": properties})
+        if "manager" in properties:
+            manager = properties.pop("manager")
+            named = {"managerId": manager} if manager else {}
+            await self._client.tx({"op": "setManager", "userId": person.id} | named)
+        if properties:
+            await self._client.tx({"op": "updateUser", "userId": person.id, "properties": properties})
 
     async def go(self, person: Person) -> None:
         await self._client.tx(

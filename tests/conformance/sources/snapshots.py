@@ -124,7 +124,7 @@ class SnapshotWorld:
 
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
-    columns = ["id", "userPrincipalName", "displayName", "mail", *ATTRIBUTES, "accountEnabled", "roles"]
+    columns = ["id", "userPrincipalName", "displayName", "mail", *ATTRIBUTES, "manager", "accountEnabled", "roles"]
     file = io.StringIO()
     writer = csv.DictWriter(file, columns)
     writer.writeheader()

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from services.assignment_watcher.sources.source import Source, Stream
-from tests.conformance.sources.world import World, fold, people, round_of
+from tests.conformance.sources.world import ATTRIBUTES, World, fold, people, round_of
 
 MANY = 2_100
 
@@ -94,3 +94,30 @@ async def test_full_reads_of_an_unchanged_directory_agree(world: World, source: 
     await world.come(*people(7))
     one = fold({}, (await round_of(source, Stream.USERS))[0])
     assert fold({}, (await round_of(world.source(), Stream.USERS))[0]) == one
+
+
+async def test_the_manager_is_given_by_changes_by_full_reads_and_by_id(world: World) -> None:
+    first, second, third, *_ = everybody = people(4)
+    await world.come(*everybody)
+    source = world.source((*ATTRIBUTES, "manager"))
+    pages, link = await round_of(source, Stream.USERS)
+    state = fold({}, pages)
+    for manager in (second.id, third.id, None):
+        await world.change(first, manager=manager)
+        pages, link = await round_of(source, Stream.USERS, link)
+        state = fold(state, pages)
+        assert state[first.id].get("manager") == manager
+        whole = fold({}, (await round_of(source, Stream.USERS))[0])
+        assert whole[first.id].get("manager") == manager
+        found = await source.find_users([first.id, second.id])
+        assert [each.record and each.record["manager"] for each in found] == [manager, None]
+    assert source.query(Stream.USERS) != world.source().query(Stream.USERS)
+
+
+async def test_who_does_not_ask_for_managers_is_not_told(world: World, source: Source) -> None:
+    first, second = people(2)
+    await world.come(first, second)
+    pages, link = await round_of(source, Stream.USERS)
+    await world.change(first, manager=second.id)
+    state = fold(fold({}, pages), (await round_of(source, Stream.USERS, link))[0])
+    assert "manager" not in state[first.id]

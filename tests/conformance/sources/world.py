@@ -59,7 +59,7 @@ class World(Protocol):
         """Let people come into the directory and be assigned."""
 
     async def change(self, person: Person, **properties: Any) -> None:
-        """Change properties of one of them; null clears."""
+        """Change properties of one of them, ``manager`` (an id) among them; null clears."""
 
     async def go(self, person: Person) -> None:
         """Let one of them be gone for good, with the assignment."""
@@ -87,6 +87,11 @@ def fold(state: dict[str, dict[str, Any]], pages: Sequence[ChangePage]) -> dict[
                 state.pop(object_id, None)
                 continue
             known = state.setdefault(object_id, {})
+            for entry in record.get("manager@delta", ()):
+                if "@removed" not in entry:
+                    known["manager"] = entry["id"].lower()
+                elif known.get("manager") == entry["id"].lower():
+                    del known["manager"]
             for name, value in record.items():
                 if name[:1] == "@" or name == "id" or "@" in name:
                     continue

@@ -36,7 +36,8 @@ async def test_i1_the_initial_cycle_says_every_assigned_user_oldest_first_and_cl
     assert said.assignments[0].roles[0].display_name == "Default Access"
     times = [message.assigned_at for message in said.assignments]
     assert times == sorted(times)
-    assert [(mark.partition, mark.objects) for mark in said.marks] == [(n, len(times)) for n in range(6)]
+    assert said.records[0].object_id == group["id"], "groups come before their members"
+    assert [(mark.partition, mark.objects) for mark in said.marks] == [(n, len(times) + 1) for n in range(6)]
     assert [row["partition"] for row in said.rows if row["headers"]["ce_type"].endswith("cycle-mark.v1")] == list(
         range(6)
     )

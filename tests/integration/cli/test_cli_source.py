@@ -94,7 +94,7 @@ async def test_holds_are_listed_approved_and_rejected(console: Console) -> None:
     unknown = await run(console, "holds", "reject", job, "nothing-like-it")
     assert (unknown.code, "no such hold" in unknown.sentence) == (1, True)
     approved = await run(console, "holds", "approve", job, "another", "--reason", "they have left")
-    assert approved.out == "Approval asked for: 7 users are removed within seconds while the job runs.\n"
+    assert approved.out == "Approval asked for: 7 users and groups are removed within seconds while the job runs.\n"
     rejected = await run(console, "holds", "reject", job, HOLD[:6], "--json")
     assert (rejected.code, rejected.json["requested"]["decision"]) == (0, "reject")
     assert [(request.kind, request.hold_id, request.reason) for request in await requests(console)] == [

@@ -8,6 +8,7 @@ from typing import Any
 from services.console import prune, read
 from shared.contracts.changes import LicenseDecision
 from shared.contracts.failure_codes import Code
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, CyclePhase, LicenseState, Result
 from shared.runtime.consume import PASSING_ERRORS
 from shared.runtime.frame import Frame
@@ -175,3 +176,12 @@ async def test_retention_forgets_what_is_old_and_the_people_of_deleted_jobs(fram
         await connection.execute("UPDATE job_definition SET deleted = true")
     await prune.prune(frame)
     assert (await state(frame))["person"] == []
+
+
+async def test_a_group_is_counted_with_its_cycle_and_is_nobody(frame: Frame) -> None:
+    group = assignment("g-1").model_copy(update={"object_type": ObjectType.GROUP})
+    await deliver(frame, [received(group), received(assignment("u-1"))])
+    known = await state(frame)
+    assert [row[0] for row in known["person"]] == ["u-1"]
+    assert {row[0] for row in known["timeline"]} == {"u-1"}
+    assert [row[5] for row in known["cycle"]] == [2]

@@ -1,6 +1,7 @@
-"""What is said of a user: checked against a model of its own, whatever the order of rows and the history."""
+"""What is said of a user or group: checked against a model of its own, whatever the order of rows and the history."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,19 +13,22 @@ from services.assignment_watcher.core import (
     LONGEST_PAUSE_SECONDS,
     Emitted,
     Job,
+    Mirrored,
     Path,
     Reason,
-    User,
     decide,
     derive,
     pause_after,
 )
 from shared.contracts.assignments import AppRole, Lifecycle
+from shared.contracts.message import ObjectType
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROLES = {"r1": AppRole(id="r1", value="User", display_name="User"), "r2": AppRole(id="r2", value="Admin")}
 ATTRIBUTES = ("accountEnabled", "city", "id", "mail")
-JOB = Job(roles=ROLES, counting=frozenset({"r1"}), attributes=ATTRIBUTES)
+JOB = Job(
+    roles=ROLES, counting=frozenset({"r1"}), attributes={ObjectType.USER: ATTRIBUTES, ObjectType.GROUP: ATTRIBUTES}
+)
 
 paths = st.lists(
     st.builds(
@@ -33,23 +37,33 @@ paths = st.lists(
         assignment_id=st.sampled_from("abcdef"),
         group_id=st.none() | st.sampled_from(["g1", "g2"]),
         role_id=st.sampled_from(["r1", "r2", "r3", DEFAULT_ACCESS.id]),
+        nested=st.booleans(),
     ),
     max_size=5,
     unique=True,
 )
 values = st.none() | st.booleans() | st.text(max_size=3)
-attributes = st.dictionaries(st.sampled_from([*ATTRIBUTES, "userPrincipalName"]), values)
+attributes = st.dictionaries(st.sampled_from([*ATTRIBUTES, "userPrincipalName", "securityEnabled"]), values)
+types = st.sampled_from([ObjectType.USER, ObjectType.GROUP])
 lifecycles = st.sampled_from(list(Lifecycle))
-users = st.builds(User, object_id=st.just("u1"), lifecycle=lifecycles, attributes=attributes, paths=paths.map(tuple))
+objects = st.builds(
+    Mirrored,
+    object_type=types,
+    object_id=st.just("u1"),
+    lifecycle=lifecycles,
+    attributes=attributes,
+    paths=paths.map(tuple),
+)
 
 
-def said(user: User, last: Emitted | None) -> Any:
+def said(user: Mirrored, last: Emitted | None) -> Any:
     return decide(user, last, JOB)
 
 
-def model(user: User) -> Mapping[str, Any]:
+def model(user: Mirrored) -> Mapping[str, Any]:
     """The same, thought out in another way: a dictionary that two equal states share."""
-    held = [] if user.lifecycle == "hardDeleted" else list(user.paths)
+    insecure = user.object_type == "group" and user.attributes.get("securityEnabled", True) is False
+    held = [] if user.lifecycle == "hardDeleted" or insecure else list(user.paths)
     oldest = None
     for path in held:
         if oldest is None or path.assigned_at < oldest:
@@ -62,13 +76,14 @@ def model(user: User) -> Mapping[str, Any]:
         "attributes": {
             "id": "u1",
             **{k: v for k, v in user.attributes.items() if v is not None and k in ("accountEnabled", "city", "mail")},
+            **({"securityEnabled": not insecure} if user.object_type == "group" else {}),
         },
         "assigned_at": oldest,
     }
 
 
-@given(users)
-def test_the_derived_state_is_that_of_the_model(user: User) -> None:
+@given(objects)
+def test_the_derived_state_is_that_of_the_model(user: Mirrored) -> None:
     state, expected = derive(user, None, JOB), model(user)
     assert state.assigned is expected["assigned"]
     assert frozenset(state.paths) == expected["paths"]
@@ -78,8 +93,8 @@ def test_the_derived_state_is_that_of_the_model(user: User) -> None:
     assert [path.assigned_at for path in state.paths] == sorted(path.assigned_at for path in state.paths)
 
 
-@given(users, users)
-def test_two_digests_are_equal_exactly_when_the_states_are(one: User, other: User) -> None:
+@given(objects, objects)
+def test_two_digests_are_equal_exactly_when_the_states_are(one: Mirrored, other: Mirrored) -> None:
     digests = [derive(user, None, JOB).digest for user in (one, other)]
     same = [
         {**model(user), "attributes": sorted(map(repr, model(user)["attributes"].items()))} for user in (one, other)
@@ -87,17 +102,17 @@ def test_two_digests_are_equal_exactly_when_the_states_are(one: User, other: Use
     assert (digests[0] == digests[1]) is (same[0] == same[1])
 
 
-@given(users, st.randoms(use_true_random=False))
-def test_the_order_of_rows_and_of_attributes_changes_nothing(user: User, source: Any) -> None:
+@given(objects, st.randoms(use_true_random=False))
+def test_the_order_of_rows_and_of_attributes_changes_nothing(user: Mirrored, source: Any) -> None:
     rows, items = list(user.paths), list(user.attributes.items())
     source.shuffle(rows)
     source.shuffle(items)
-    shuffled = User(object_id="u1", lifecycle=user.lifecycle, attributes=dict(items), paths=rows)
+    shuffled = replace(user, attributes=dict(items), paths=rows)
     assert derive(user, None, JOB) == derive(shuffled, None, JOB)
 
 
-@given(st.lists(users, max_size=6))
-def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: list[User]) -> None:
+@given(st.lists(objects, max_size=6))
+def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: list[Mirrored]) -> None:
     last: Emitted | None = None
     spoken: list[Mapping[str, Any]] = []
     for user in history:
@@ -113,15 +128,42 @@ def test_i8_versions_have_no_gap_and_nothing_is_said_twice_in_a_row(history: lis
         assert spoken[-1] == {**model(history[-1]), "assigned_at": None}
 
 
-@given(users)
-def test_only_a_live_user_with_a_path_is_said_for_the_first_time(user: User) -> None:
+@given(objects)
+def test_only_a_live_object_with_an_assignment_is_said_for_the_first_time(user: Mirrored) -> None:
     decision = said(user, None)
     assert (decision.state is not None) is (bool(user.paths) and user.lifecycle is Lifecycle.LIVE)
     assert decision.unknown is (bool(user.paths) and user.lifecycle is Lifecycle.UNKNOWN)
 
 
+@given(objects)
+def test_what_nested_groups_add_is_news_only_where_a_membership_is_not_direct(user: Mirrored) -> None:
+    direct = replace(user, paths=[path._replace(nested=False) for path in user.paths])
+    same = derive(user, None, JOB).digest == derive(direct, None, JOB).digest
+    assert same is not any(path.nested for path in derive(user, None, JOB).paths)
+
+
+def test_a_group_that_is_not_security_enabled_is_said_without_being_assigned() -> None:
+    path = Path(START, "a", None, "r1")
+    group = Mirrored(
+        object_type=ObjectType.GROUP,
+        object_id="g1",
+        lifecycle=Lifecycle.LIVE,
+        attributes={"securityEnabled": False},
+        paths=[path],
+    )
+    decision = said(group, None)
+    assert decision.state is not None
+    assert not decision.state.assigned
+    assert not decision.effective
+    assert decision.state.attributes["securityEnabled"] is False
+    secure = said(replace(group, attributes={"securityEnabled": True}), None)
+    assert secure.effective
+    last = Emitted(version=1, digest=secure.state.digest, assigned_at=START, effective=True)
+    assert said(group, last).removal
+
+
 def test_the_last_known_time_of_an_assignment_stays_with_a_leaver() -> None:
-    user = User(object_id="u1", lifecycle=Lifecycle.LIVE, attributes={}, paths=())
+    user = Mirrored(object_id="u1", lifecycle=Lifecycle.LIVE, attributes={}, paths=())
     decision = said(user, Emitted(version=3, digest=b"", assigned_at=START))
     assert decision.reason is Reason.UNASSIGNED
     assert decision.state is not None

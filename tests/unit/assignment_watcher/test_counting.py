@@ -11,8 +11,8 @@ from services.assignment_watcher.core import (
     DEFAULT_ACCESS,
     Emitted,
     Job,
+    Mirrored,
     Path,
-    User,
     as_guest,
     decide,
     is_effective,
@@ -20,16 +20,19 @@ from services.assignment_watcher.core import (
 )
 from services.assignment_watcher.guard import judge
 from shared.contracts.assignments import AppRole, Lifecycle
+from shared.contracts.message import ObjectType
 from shared.contracts.source import HoldReason
 
 USER, ADMIN = AppRole(id="r1", value="User", display_name="Seat holder"), AppRole(id="r2", value="Admin")
-JOB = Job(roles={role.id: role for role in (USER, ADMIN)}, counting=frozenset({"r1"}), attributes=("id",))
+JOB = Job(
+    roles={role.id: role for role in (USER, ADMIN)}, counting=frozenset({"r1"}), attributes={ObjectType.USER: ("id",)}
+)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def a_user(*roles: str, lifecycle: Lifecycle = Lifecycle.LIVE) -> User:
+def a_user(*roles: str, lifecycle: Lifecycle = Lifecycle.LIVE) -> Mirrored:
     paths = [Path(AT, f"a-{role}", None, role) for role in roles]
-    return User(object_id="u", lifecycle=lifecycle, attributes={}, paths=paths)
+    return Mirrored(object_id="u", lifecycle=lifecycle, attributes={}, paths=paths)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +56,14 @@ def test_a_role_is_named_by_value_display_name_or_id(
 
 
 def test_only_a_live_user_with_a_role_that_counts_is_effective() -> None:
-    def effective(user: User, job: Job = JOB) -> bool:
+    def effective(user: Mirrored, job: Job = JOB) -> bool:
         return decide(user, None, job).effective
 
     assert effective(a_user("r1"))
     assert effective(a_user("r1", "r2"))
     assert not effective(a_user("r2"))
     assert not effective(a_user(DEFAULT_ACCESS.id))
-    everything = Job(roles={}, counting=frozenset(), attributes=())
+    everything = Job(roles={}, counting=frozenset(), attributes={ObjectType.USER: ()})
     assert effective(a_user("r9"), everything)
 
 
@@ -75,7 +78,7 @@ def test_only_a_live_user_with_a_role_that_counts_is_effective() -> None:
         (False, a_user("r1"), False),
     ],
 )
-def test_a_removal_is_the_end_of_an_effective_assignment(before: bool, now: User, removal: bool) -> None:
+def test_a_removal_is_the_end_of_an_effective_assignment(before: bool, now: Mirrored, removal: bool) -> None:
     last = Emitted(version=3, digest=b"", assigned_at=AT, effective=before)
     assert decide(now, last, JOB).removal is removal
 
@@ -137,7 +140,7 @@ def test_what_an_empty_listing_or_a_resync_causes_is_always_held(
     found = judge(removals, active, listing_empty=empty, resynced=resynced, count=10_000, percent=100)
     assert (found is not None) == (removals > 0 and (empty or resynced))
     if found:
-        assert found.detail.startswith(f"{removals} of {active} assigned users would be removed")
+        assert found.detail.startswith(f"{removals} of {active} assigned users and groups would be removed")
 
 
 @given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 500))

@@ -152,3 +152,18 @@ def test_no_body_breaks_the_reader(body: bytes) -> None:
     for text in (body, b'{"a":"' + body + b'"}', b'{"a":' + body + b"}"):
         found = read_object(text)
         assert found is None or b"\\u0000" not in found[0] or orjson.loads(found[0]) == found[1]
+
+
+@pytest.mark.parametrize(
+    "manager", [None, "m1", {"id": "m1"}, [None], [{"id": 7}], [{"@odata.type": "#microsoft.graph.user"}]], ids=repr
+)
+def test_a_manager_that_cannot_be_understood_is_left_out_and_the_rest_is_kept(manager: Any) -> None:
+    refused: Counter[str] = Counter()
+    record = {"id": "u1", "city": "Oslo", "manager@delta": manager}
+    assert check_record(record, refused) == {"id": "u1", "city": "Oslo"}
+    assert refused == {"of another type": 1}
+
+
+def test_a_manager_as_delta_query_gives_it_is_kept() -> None:
+    record = {"id": "u1", "manager@delta": [{"id": "m1"}, {"id": "m2", "@removed": {"reason": "deleted"}}]}
+    assert check_record(record, Counter()) is record
