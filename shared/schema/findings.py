@@ -16,8 +16,8 @@ class Severity(StrEnum):
 class Finding:
     """One thing that is wrong, where, and what would mend it.
 
-    ``path`` is the place in the JSON document (``synchronizationRules.0.objectMappings.1.scope``); ``position`` the offset of a
-    character within the expression or the pattern that stands there. ``message`` names attributes, functions and operators as the
+    ``path`` is the place in the JSON document (``synchronizationRules.0.objectMappings.1.scope``); ``position`` the character, counted
+    from 1, within the expression, path or pattern that stands there. ``message`` names attributes, functions and operators as the
     document writes them, and never a value of a person.
     """
 
@@ -29,7 +29,7 @@ class Finding:
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
-        where = "" if self.position is None else f" at character {self.position + 1}"
+        where = "" if self.position is None else f" at position {self.position}"
         return f"{self.message}{where}; {self.remedy}"
 
 
@@ -41,3 +41,25 @@ class SchemaRefusedError(ValueError):
         errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
         first = f": {errors[0].path}: {errors[0]}" if errors else ""
         super().__init__(f"the synchronization schema has {len(errors)} errors{first}")
+
+
+class Findings:
+    """What was found so far, in the order in which it was found."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+
+    def error(self, path: str, code: str, message: str, remedy: str, *, position: int | None = None) -> None:
+        """Note something that refuses the schema."""
+        self._found.append(Finding(path=path, code=code, message=message, remedy=remedy, position=position))
+
+    def warning(self, path: str, code: str, message: str, remedy: str, *, position: int | None = None) -> None:
+        """Note something that is probably not meant."""
+        finding = Finding(
+            path=path, code=code, message=message, remedy=remedy, position=position, severity=Severity.WARNING
+        )
+        self._found.append(finding)
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return everything that was found."""
+        return tuple(self._found)

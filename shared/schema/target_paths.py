@@ -21,11 +21,11 @@ _VALUE: Final = re.compile(r'"((?:[^"\\]|\\["\\/])*)"|(true|false|[0-9]{1,9})', 
 
 
 class TargetPathError(ValueError):
-    """A text is no path of an attribute. ``position`` is the offset of the character that does not fit, ``expected`` what would."""
+    """A text is no path of an attribute. ``position`` is the character that does not fit, counted from 1."""
 
-    def __init__(self, position: int, expected: str) -> None:
-        super().__init__(f"at character {position + 1}: expected {expected}")
-        self.position = position
+    def __init__(self, offset: int, expected: str) -> None:
+        super().__init__(f"position {offset + 1}: expected: {expected}")
+        self.position = offset + 1
         self.expected = expected
 
 
