@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from services.diff.core import Occasion, assignment_arrived
 from services.diff.decision_table import decide
-from services.diff.default_mapping import default_mapping, mapped_attribute, object_mapping
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.rules import Rules
@@ -21,7 +20,9 @@ from shared.contracts.ids import JOB_OBJECT
 from shared.contracts.job import JobDefinition, JobSettings
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
+from shared.contracts.synchronization_schema import AttributeMapping, AttributeMappingSource, SourceType
 from shared.contracts.templates import TEMPLATES
+from shared.schema.compiling import compile_schema, template_default
 
 AT: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BACKOFF: Final = DiffSettings.model_construct().backoff()
@@ -138,15 +139,28 @@ def decision_rates(seconds: float = 2.0) -> dict[str, int]:
 def default_rules() -> Rules:
     """Return the rules of a job with the template's defaults."""
     template = TEMPLATES[definition().template]
-    return Rules.of(JobSettings(), template, default_mapping(template))
+    return Rules.of(JobSettings(), template, template_default(template.name).users)
 
 
 def expression_rules() -> Rules:
     """Return rules whose mapping makes ten attributes by nested functions."""
-    template = TEMPLATES[definition().template]
-    rows = dict(default_mapping(template).attributes)
-    rows |= {path: mapped_attribute(path, expression=text) for path, text in EXPRESSIONS.items()}
-    return Rules.of(JobSettings(), template, object_mapping(tuple(rows.values()), template))
+    template = TEMPLATES["scim"]
+    rule = template.schema.synchronization_rules[0]
+    users, *others = rule.object_mappings
+    kept = tuple(row for row in users.attribute_mappings if row.target_attribute_name in {"active", "externalId"})
+    made = tuple(
+        AttributeMapping(
+            target_attribute_name=path,
+            source=AttributeMappingSource(expression=text, type=SourceType.FUNCTION),
+            matching_priority=1 if path == "userName" else 0,
+        )
+        for path, text in EXPRESSIONS.items()
+    )
+    changed = users.model_copy(update={"attribute_mappings": (*made, *kept)})
+    schema = template.schema.model_copy(
+        update={"synchronization_rules": (rule.model_copy(update={"object_mappings": (changed, *others)}),)}
+    )
+    return Rules.of(JobSettings(), template, compile_schema(schema, template).users)
 
 
 def _occasion(rules: Rules) -> Occasion:

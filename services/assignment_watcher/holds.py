@@ -8,7 +8,7 @@ from services.assignment_watcher.queries import QUERIES
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
-from shared.contracts.source import HoldFact, HoldReason, HoldState
+from shared.contracts.source import Guard, HoldFact, HoldReason, HoldState, guard_of
 from shared.runtime.log import logger
 from shared.runtime.transaction import Received, Transaction
 
@@ -60,9 +60,10 @@ async def decide(tx: Transaction, received: Sequence[Received[OperatorRequest]])
     for item in received:
         request = item.message
         state = wanted.get(request.kind)
-        if state is None:
+        hold_id = request.hold_id or request.object_id
+        if state is None or guard_of(hold_id) is not Guard.SOURCE:
             continue
-        row = await tx.connection.fetchrow(QUERIES.lock_hold, request.job_id, request.hold_id or request.object_id)
+        row = await tx.connection.fetchrow(QUERIES.lock_hold, request.job_id, hold_id)
         if row is None or row["state"] not in _DECIDABLE[state]:
             _log.info("hold not decided", action="hold", job_id=request.job_id, reason="it is not waiting for this")
             continue

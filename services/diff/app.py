@@ -1,25 +1,52 @@
 """The composition root of diff."""
 
+import asyncio
+from datetime import timedelta
+
 from services.diff.handlers import Handlers
+from services.diff.health.judging import Judging
+from services.diff.keeping import Keeping
+from services.diff.removals.handlers import Marks
+from services.diff.removals.releasing import Releasing
+from services.diff.requests import Requests
+from services.diff.restarts.resetting import Resetting, note_initial
 from services.diff.retries import retry_timer
 from services.diff.rules_pass import rules_pass
 from services.diff.settings import DiffSettings
-from shared.contracts.assignments import DirectoryAssignment
-from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome
+from shared.contracts.assignments import CycleMark, DirectoryAssignment
+from shared.contracts.control import OperatorRequest
+from shared.contracts.outcomes import JobCondition, LicenseFact, ProvisioningOutcome
 from shared.runtime.consume import Subscription
 from shared.runtime.service import Service
 
 
 def build(settings: DiffSettings) -> Service:
-    """Return the service. License facts of a batch come before its outcomes, as the allocator says them before a change goes out."""
+    """Return the service.
+
+    License facts of a batch come before its outcomes, as the allocator says them before a change goes out; marks come after the
+    assignments that they close.
+    """
+    wake = asyncio.Event()
     handlers = Handlers(backoff=settings.backoff(), retry_batch=settings.diff_retry_batch_users)
+    judging = Judging(policy=settings.quarantine_policy(), probe_users=settings.diff_retry_batch_users)
+    keeping = Keeping(
+        wake=wake,
+        releasing=Releasing(
+            releases=(handlers.release,), patience=timedelta(seconds=settings.diff_cycle_patience_seconds)
+        ),
+        judging=judging,
+        resetting=Resetting(handlers=handlers, judging=judging, batch=settings.diff_retry_batch_users),
+    )
     return Service(
         name="diff",
         settings=settings,
         subscriptions=(
             Subscription(message=DirectoryAssignment, handler=handlers.assignments),
+            Subscription(message=CycleMark, handler=Marks(wake, note_initial)),
             Subscription(message=LicenseFact, handler=handlers.licenses),
             Subscription(message=ProvisioningOutcome, handler=handlers.outcomes),
+            Subscription(message=JobCondition, handler=judging.conditions),
+            Subscription(message=OperatorRequest, handler=Requests(wake, judging)),
         ),
-        background=(retry_timer(handlers), rules_pass(handlers)),
+        background=(retry_timer(handlers), keeping.background(), rules_pass(handlers)),
     )

@@ -36,6 +36,8 @@ class Occasion:
     """By which rules, when, and in whose flow a decision is taken. ``txn`` is the correlation id of what caused it.
 
     ``taken``: another user of the job has a matching value, or the account, of this one.
+    ``cycle``: the cycle that is the cause; a removal waits until it is complete and its removals are counted. Without one a removal
+    goes out at once. ``rejected``: the cycles whose removals an operator rejected.
     """
 
     rules: Rules
@@ -43,6 +45,8 @@ class Occasion:
     at: datetime
     txn: str
     taken: bool = False
+    cycle: str | None = None
+    rejected: frozenset[str] = frozenset()
 
 
 def unchanged(person: Person, reason: str) -> Decision:
@@ -112,6 +116,12 @@ def settle(
     """Carry out what is wanted: send a change, explain a skip, or note that all is well. ``afresh`` forgets earlier failures."""
     if wanted.in_scope and not current.entered:
         facts = (*facts, Fact(event=EventName.FEED_ADD))
+    cycle = _waits_for(current, wanted, occasion)
+    if cycle is not None:
+        return _stage(before, current, wanted, cycle, occasion, facts=facts)
+    released = is_removal(wanted) or (current.released and not wanted.in_scope)
+    if current.staged_in is not None or current.released is not released:
+        current = replace(current, staged_in=None, released=released)
     if wanted.failure is not None:
         return _refuse(before, current, wanted, wanted.failure, occasion, facts=facts)
     if wanted.writes:
@@ -121,6 +131,53 @@ def settle(
         after = replace(current, entered=current.entered or wanted.in_scope)
         return finish(before, after, occasion, kind=wanted.kind, reason=wanted.reason, facts=facts)
     return _rest(before, current, wanted, occasion, facts=facts)
+
+
+def is_removal(wanted: Wanted) -> bool:
+    """Return whether an account is to be taken out of use: that is what the deletion guard counts."""
+    return wanted.kind.operation in _REMOVALS
+
+
+_REMOVALS = frozenset({Operation.DISABLE, Operation.DELETE})
+
+
+def _waits_for(current: Person, wanted: Wanted, occasion: Occasion) -> str | None:
+    """Return the cycle with which a removal has to wait, or nothing when there is no removal or it may go out.
+
+    Once staged it stays with its cycle, however often the directory says the same again. A rejected one begins anew when other conditions
+    fail than those that were rejected. Who only waits in the line for a license has no account to lose.
+    """
+    if not is_removal(wanted) or current.released:
+        return None
+    if current.staged_in is not None:
+        rejected = current.staged_in in occasion.rejected and current.reasons != wanted.reasons
+        return occasion.cycle if rejected and occasion.cycle else current.staged_in
+    return None if current.account is None and current.license_waiting else occasion.cycle
+
+
+def _stage(
+    before: Person | None, current: Person, wanted: Wanted, cycle: str, occasion: Occasion, *, facts: Sequence[Fact]
+) -> Decision:
+    """Note that the removal waits for its cycle; what is at the target stays, and so does a change that is under way."""
+    status = current.status
+    if not current.in_flight:
+        status = UserStatus.PENDING
+        if current.account is not None:
+            status = _status_at_rest(current, wanted, occasion.rules)
+    after = replace(
+        current,
+        staged_in=cycle,
+        released=False,
+        status=status,
+        reason_code=None,
+        reasons=wanted.reasons,
+        attempts=0,
+        next_attempt_at=None,
+        failing_since=None,
+        escrows=0,
+    )
+    reason = "The removal waits until its cycle is complete and its removals are counted"
+    return finish(before, after, occasion, reason=reason, facts=facts)
 
 
 def _send(
@@ -153,6 +210,8 @@ def _send(
         reasons=wanted.reasons,
         attempts=attempts,
         next_attempt_at=None,
+        failing_since=None if afresh else current.failing_since,
+        escrows=0 if afresh else current.escrows,
     )
     reason = f"{wanted.reason} (attempt {attempts + 1})" if attempts else wanted.reason
     change = change_of(after, wanted, occasion.rules, reason=reason, at=occasion.at)
@@ -175,6 +234,8 @@ def _rest(
         reasons=wanted.reasons,
         attempts=0,
         next_attempt_at=None,
+        failing_since=None,
+        escrows=0,
     )
     emissions = []
     if wanted.kind is Kind.SKIP and _tells_something_new(before, after):
@@ -188,8 +249,15 @@ def _refuse(
     before: Person | None, current: Person, wanted: Wanted, code: Code, occasion: Occasion, *, facts: Sequence[Fact]
 ) -> Decision:
     """Note a failure that needs no word with the target, and try again later; it is told when it begins."""
-    attempts = current.attempts + 1
-    wait = occasion.backoff.delay(message_key(current.job_id, current.object_id), attempts, soon=False)
+    attempts, since = current.attempts + 1, current.failing_since or occasion.at
+    retry = occasion.backoff.plan(
+        message_key(current.job_id, current.object_id),
+        attempts=attempts,
+        escrows=current.escrows,
+        failing_since=since,
+        at=occasion.at,
+        passes=False,
+    )
     after = replace(
         current,
         entered=True,
@@ -197,7 +265,9 @@ def _refuse(
         reason_code=code,
         reasons=(wanted.reason,),
         attempts=attempts,
-        next_attempt_at=occasion.at + wait,
+        next_attempt_at=retry.at,
+        failing_since=since,
+        escrows=current.escrows + 1,
     )
     emissions = []
     if before is None or (before.status, before.reason_code) != (after.status, after.reason_code):

@@ -9,8 +9,8 @@ from itertools import product
 from typing import Final
 
 from services.diff.deprovisioning import deprovision
-from services.diff.keeping import create, keep_back, keep_in_step, refuse_double
-from services.diff.mapping import claim_of, kept_back, map_user, record_of
+from services.diff.in_scope import create, keep_back, keep_in_step, refuse_double
+from services.diff.mapping import digest_of, kept_back, map_user, record_of
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.scope import BELONGS, FailedCondition, Scope, SkipCode, Standing, decide_scope
@@ -94,12 +94,12 @@ def look_at(person: Person, rules: Rules, *, trust_done: bool = True) -> Case:
     return Case(person=person, rules=rules, record=record, scope=scope, mapped=mapped, trust_done=trust_done)
 
 
-def claims_of(person: Person, rules: Rules) -> frozenset[str]:
+def digests_of(person: Person, rules: Rules) -> frozenset[str]:
     """Return what stands for the matching values that are this person's: of somebody in scope, or with an account."""
     case = look_at(person, rules)
     if not (case.scope.in_scope or person.may_exist):
         return frozenset()
-    return frozenset(claim_of(value) for value in case.mapped.matching)
+    return frozenset(digest_of(value) for value in case.mapped.matching)
 
 
 def link_of(person: Person) -> Link:

@@ -1,10 +1,10 @@
 """What diff does with each message type and when attempts are due: load the batch, decide in memory, save the batch."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from services.diff import claims, store
+from services.diff import matching_values, store
 from services.diff.backoff import Backoff
 from services.diff.core import (
     Decision,
@@ -12,18 +12,22 @@ from services.diff.core import (
     assignment_arrived,
     license_arrived,
     retry_due,
-    rules_changed,
     with_assignment,
 )
+from services.diff.health.store import add_deltas
+from services.diff.health.tally import by_job
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
-from services.diff.rules import Rules, rules_of
+from services.diff.removals import cycles
+from services.diff.removals.staging import removal_let_out
+from services.diff.rules import Rules, job_rules
 from services.diff.store import Flow, Key, Stored
-from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome, Result
+from shared.runtime.jobs import Job
 from shared.runtime.transaction import Received, Transaction
 
 M = TypeVar("M", bound=Message)
@@ -42,20 +46,30 @@ class Handlers:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
-        taken = await claims.claim(tx.connection, _newest(batch, known), rules)
+        loaded = {key: stored.person for key, stored in known.items()}
+        rejected = await cycles.rejected(tx.connection, cycles.of_persons(loaded.values()))
+        taken = await matching_values.note(tx.connection, _newest(batch, known, rules), rules)
         changed: dict[Key, Stored] = {}
+        opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
         for item in batch:
             key = _key(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
             occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
+            occasion = replace(occasion, cycle=item.message.cycle_id, rejected=rejected)
             decision = assignment_arrived(before, item.message, occasion)
             if decision.person is before:
                 continue
             _emit(tx, decision, item.envelope)
+            if decision.person.staged_in == item.message.cycle_id:
+                opening.append(item.message)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
         await store.save_assigned(tx.connection, list(changed.values()))
+        after = {key: stored.person for key, stored in changed.items()}
+        await cycles.open_cycles(tx.connection, opening)
+        await cycles.join(tx.connection, cycles.of_persons(after.values()))
+        await _count(tx, loaded, after)
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""
@@ -69,35 +83,41 @@ class Handlers:
     async def retries(self, tx: Transaction) -> int:
         """Try again whatever is due at ``tx.now``, at most one batch of it; return how many persons were due."""
         due = await store.lock_due(tx.connection, tx.now, self.retry_batch)
-        await self._again(tx, due, retry_due)
+        rules = rules_of(await tx.jobs({job_id for job_id, _ in due}))
+        await self.decide_anew(tx, due, rules, retry_due)
         return len(due)
 
-    async def by_new_rules(self, tx: Transaction, job_id: str, after: str) -> str | None:
-        """Decide anew about the next persons of a job, those behind the object id ``after``; return the last one, nothing at the end.
+    async def release(self, tx: Transaction, job_id: str, cycle_id: str) -> int:
+        """Send removals of persons that their cycle lets out, at most one batch of them; return how many there were."""
+        members = await store.lock_staged(tx.connection, job_id, cycle_id, self.retry_batch)
+        await self.decide_anew(tx, members, rules_of(await tx.jobs([job_id])), removal_let_out)
+        return len(members)
 
-        Nothing is written for whom the new rules come to the same.
-        """
-        batch = await store.lock_next(tx.connection, job_id, after, self.retry_batch)
-        await self._again(tx, batch, rules_changed)
-        return max(object_id for _, object_id in batch) if len(batch) == self.retry_batch else None
-
-    async def _again(
-        self, tx: Transaction, batch: dict[Key, Stored], decide: Callable[[Person, Occasion], Decision]
+    async def decide_anew(
+        self,
+        tx: Transaction,
+        stored: Mapping[Key, Stored],
+        rules: Mapping[str, Rules],
+        decide: Callable[[Person, Occasion], Decision],
+        *,
+        cycle: str | None = None,
     ) -> None:
-        """Decide anew about persons of whom nothing arrived."""
-        rules = await _rules(tx, {job_id for job_id, _ in batch})
-        there = {
-            key: stored for key, stored in batch.items() if key[0] in rules
-        }  # a job may be deleted in this very moment
-        taken = await claims.claim(tx.connection, (stored.person for stored in there.values()), rules)
-        changed: list[Person] = []
-        for key, stored in there.items():
-            occasion = self._occasion(tx, rules[key[0]], stored.flow.correlation_id, taken=key in taken)
-            decision = decide(stored.person, occasion)
-            _emit(tx, decision, _envelope_of(stored, tx))
-            if decision.person is not stored.person:
-                changed.append(decision.person)
-        await store.save_decided(tx.connection, changed)
+        """Decide about locked persons without a message as the cause, in the flow of their newest assignment, and save what changed.
+
+        Those whose job was deleted in this very moment are passed over.
+        """
+        there = {key: one for key, one in stored.items() if key[0] in rules}
+        taken = await matching_values.note(tx.connection, (one.person for one in there.values()), rules)
+        changed: dict[Key, Person] = {}
+        for key, one in there.items():
+            occasion = self._occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken)
+            decision = decide(one.person, replace(occasion, cycle=cycle))
+            if decision.person != one.person or decision.emissions:
+                _emit(tx, decision, _envelope_of(one, tx))
+                changed[key] = decision.person
+        await store.save_decided(tx.connection, list(changed.values()))
+        await _forget_values(tx, changed, rules)
+        await _count(tx, {key: one.person for key, one in stored.items()}, changed)
 
     async def _decide(
         self,
@@ -109,9 +129,10 @@ class Handlers:
             return
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
-        holders = claims.Holders()
-        await holders.read(tx.connection, (item.message for item in batch))
-        persons = {key: stored.person for key, stored in known.items()}
+        owners = matching_values.Owners()
+        await owners.read(tx.connection, (item.message for item in batch))
+        loaded = {key: stored.person for key, stored in known.items()}
+        persons = loaded.copy()
         changed: dict[Key, Person] = {}
         for item in batch:
             key = _key(item.message)
@@ -119,27 +140,27 @@ class Handlers:
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
             occasion = self._occasion(
-                tx, rules[key[0]], item.envelope.correlation_id, taken=holders.another(item.message)
+                tx, rules[key[0]], item.envelope.correlation_id, taken=owners.another(item.message)
             )
             decision = decide(person, item.message, occasion)
             if decision.person is not person:
                 _emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
         await store.save_decided(tx.connection, list(changed.values()))
-        gone = [
-            key
-            for key, person in changed.items()
-            if rules[key[0]].shared_values and not person.may_exist and not person.entered
-        ]
-        await claims.release(tx.connection, gone)
+        await _forget_values(tx, changed, rules)
+        await _count(tx, loaded, changed)
 
     def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
 
 
-def _newest(batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored]) -> list[Person]:
-    """Return the persons as they are by the newest assignment of the batch."""
+def _newest(
+    batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored], rules: Mapping[str, Rules]
+) -> list[Person]:
+    """Return the persons as they are by the newest assignment of the batch, of jobs where it matters whose a matching value is."""
     newest: dict[Key, Person] = {}
+    if not any(one.shared_values for one in rules.values()):
+        return []
     for item in batch:
         key = _key(item.message)
         before = newest.get(key) or (known[key].person if key in known else None)
@@ -151,13 +172,27 @@ def _newest(batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Sto
 async def _select(tx: Transaction, received: Sequence[Received[M]]) -> tuple[list[Received[M]], dict[str, Rules]]:
     """Return the messages about users of jobs that are there, and the rules of those jobs."""
     users = [item for item in received if item.message.object_type is ObjectType.USER]
-    rules = await _rules(tx, {item.message.job_id for item in users})
+    rules = rules_of(await tx.jobs({item.message.job_id for item in users}))
     return [item for item in users if item.message.job_id in rules], rules
 
 
-async def _rules(tx: Transaction, job_ids: set[str]) -> dict[str, Rules]:
-    jobs = await tx.jobs(job_ids)
-    return {job_id: rules_of(job) for job_id, job in jobs.items() if not job.deleted}
+def rules_of(jobs: Mapping[str, Job]) -> dict[str, Rules]:
+    """Return the rules of those jobs that are not deleted."""
+    return {job_id: job_rules(job) for job_id, job in jobs.items() if not job.deleted}
+
+
+async def _forget_values(tx: Transaction, changed: Mapping[Key, Person], rules: Mapping[str, Rules]) -> None:
+    """Let others have the matching values of those who have no account and get none."""
+    gone = [
+        key
+        for key, person in changed.items()
+        if rules[key[0]].shared_values and not person.may_exist and not person.entered
+    ]
+    await matching_values.forget(tx.connection, gone)
+
+
+async def _count(tx: Transaction, before: Mapping[Key, Person], after: Mapping[Key, Person]) -> None:
+    await add_deltas(tx.connection, by_job((before.get(key), person) for key, person in after.items()))
 
 
 def _key(message: Message) -> Key:

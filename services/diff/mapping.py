@@ -75,7 +75,7 @@ def notes_of(mapped: Mapped) -> tuple[str, ...]:
     )
 
 
-def claim_of(value: MatchingValue) -> str:
+def digest_of(value: MatchingValue) -> str:
     """Return what stands for a matching value where values are compared and not kept."""
     return blake2b(f"{value.attribute}\x1f{value.value.casefold()}".encode(), digest_size=16).hexdigest()
 

@@ -1,12 +1,13 @@
 """What an outcome changes: what the target is known to hold, and whether and when the next attempt is made. Pure, as ``core`` is."""
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from services.diff.core import Decision, Occasion, finish, settle, unchanged
+from services.diff.core import Decision, Occasion, finish, is_removal, settle, unchanged
 from services.diff.decision_table import decide
 from services.diff.emissions import Fact
+from services.diff.error_classes import Retrying, kind_of
 from services.diff.person import Account, Person
 from services.diff.rules import Rules
 from shared.contracts.changes import Operation
@@ -72,27 +73,43 @@ def _after_failure(
     if refused and code == Code.INVALID_ANCHOR:
         current = replace(current, account=None, settled=outcome.generation, doubtful=frozenset())
     wanted = decide(current, occasion.rules)
-    if not wanted.writes:
+    if not wanted.writes or (current.staged_in is not None and is_removal(wanted)):
         return settle(person, current, wanted, occasion, facts=facts)
-    backoff = occasion.backoff
     attempts = current.attempts + 1
-    failed = refused or (outcome.result is Result.RETRY_LATER and attempts >= backoff.patience)
-    wait = backoff.delay(message_key(person.job_id, person.object_id), attempts, soon=not refused)
+    since = current.failing_since or occasion.at
+    retry = occasion.backoff.plan(
+        message_key(person.job_id, person.object_id),
+        attempts=attempts,
+        escrows=current.escrows,
+        failing_since=since,
+        at=occasion.at,
+        passes=not refused or kind_of(code).retrying is Retrying.QUICKLY,
+    )
+    reasons = (outcome.failure.message,) if outcome.failure else wanted.reasons
     after = replace(
         current,
-        status=UserStatus.FAILED if failed else UserStatus.PENDING,
+        status=UserStatus.FAILED if retry.escrowed else UserStatus.PENDING,
         reason_code=code or wanted.code,
-        reasons=(outcome.failure.message,) if outcome.failure else wanted.reasons,
+        reasons=reasons if retry.at else (*reasons, EXPIRED),
         attempts=attempts,
-        next_attempt_at=occasion.at + max(wait, min(_asked_wait(outcome, occasion), backoff.longest)),
+        next_attempt_at=max(retry.at, _asked(outcome, occasion)) if retry.at else None,
+        failing_since=since if retry.escrowed else current.failing_since,
+        escrows=current.escrows + retry.escrowed,
     )
-    if failed:
+    if retry.escrowed:
         facts = [*facts, Fact(event=EventName.FAILED, operation=outcome.operation, code=code)]
-    return finish(person, after, occasion, reason=f"{outcome.result}: tried again later", facts=facts)
+    planned = "tried again later" if retry.at else EXPIRED
+    return finish(person, after, occasion, reason=f"{outcome.result}: {planned}", facts=facts)
 
 
-def _asked_wait(outcome: ProvisioningOutcome, occasion: Occasion) -> timedelta:
-    return outcome.retry_at - occasion.at if outcome.retry_at else timedelta(0)
+EXPIRED: Final = (
+    "It failed for so long that it is not tried again by itself: correct the cause, then retry the user or change it"
+)
+
+
+def _asked(outcome: ProvisioningOutcome, occasion: Occasion) -> datetime:
+    """Return not before when the target wants to be asked again, within reason."""
+    return min(outcome.retry_at or occasion.at, occasion.at + occasion.backoff.longest)
 
 
 def _doubt(person: Person, generation: int) -> Person:

@@ -35,6 +35,10 @@ class Person:
     ``account`` tells of (none: there is no account). ``doubtful``: paths that a change with an unknown end may have altered;
     without a link they mean that an account may exist. ``entered``: in scope at the last decision. ``license_generation``:
     generation of the last license fact.
+
+    ``staged_in``: the cycle whose removals this person's one waits with; nothing of it was sent. ``released``: the removal was let out,
+    so that its further attempts go out without being counted again. ``failing_since`` and ``escrows``: the first failure of a row of
+    failures that do not pass by themselves, and how many there were (the escrow of Entra).
     """
 
     job_id: str
@@ -51,6 +55,10 @@ class Person:
     reasons: tuple[str, ...] = ()
     attempts: int = 0
     next_attempt_at: datetime | None = None
+    failing_since: datetime | None = None
+    escrows: int = 0
+    staged_in: str | None = None
+    released: bool = False
     license_sequence: int = 0
     license_generation: int = 0
     license_waiting: bool = False

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Self
 
-from services.diff.default_mapping import default_mapping
+import orjson
+
 from shared.contracts.job import JobSettings
 from shared.contracts.synchronization_schema import FlowBehavior, FlowType, ObjectFlow
 from shared.contracts.templates.template import Template
@@ -24,7 +25,7 @@ class Rules:
     """The rules of one job.
 
     ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
-    that an account which existed before keeps. ``always`` are paths that go with every update. ``any_case`` are paths where a difference
+    that an account which existed before keeps. ``always`` are paths that go with every update. ``references`` are paths of other objects. ``any_case`` are paths where a difference
     in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept.
     ``reads_roles``: the
     mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
@@ -41,6 +42,7 @@ class Rules:
     only_if_absent: tuple[str, ...]
     always: tuple[str, ...]
     any_case: frozenset[str]
+    references: frozenset[str]
     redacted: tuple[str, ...]
     shared_values: bool
     reads_roles: bool
@@ -70,6 +72,7 @@ class Rules:
                 sorted(path for path, row in flows.items() if row.flow_type in absent and path not in on_create)
             ),
             always=tuple(path for path, row in rows.items() if row.flow_behavior is FlowBehavior.FLOW_ALWAYS),
+            references=frozenset(path for path, row in rows.items() if row.reference),
             any_case=frozenset(path for path, row in rows.items() if not row.case_exact),
             redacted=tuple(sorted(mapping.redacted)),
             shared_values=any(not _unique(rows[path]) for path in mapping.matching),
@@ -126,14 +129,19 @@ _made: dict[str, tuple[Job, Rules]] = {}
 """The rules of each job, kept as long as the job is the same: its definition is parsed once for each version."""
 
 
-def rules_of(job: Job) -> Rules:
-    """Return the rules of a job, made once for each version of it."""
+def job_rules(job: Job) -> Rules:
+    """Return the rules of a job, made once for each version of it; raises ``SchemaUnusableError`` while it has no schema."""
     known = _made.get(job.job_id)
     if known is not None and known[0] is job:
         return known[1]
-    settings = job.definition.settings
-    decisive = settings.model_dump_json(include={"required_roles", "skip_out_of_scope_deletions"})
-    fingerprint = blake2b(f"{job.definition.template}{decisive}".encode(), digest_size=16).hexdigest()
-    rules = Rules.of(settings, job.template, default_mapping(job.template), fingerprint=fingerprint)
+    rules = Rules.of(job.definition.settings, job.template, job.schema.users, fingerprint=_fingerprint(job))
     _made[job.job_id] = (job, rules)
     return rules
+
+
+def _fingerprint(job: Job) -> str:
+    settings = job.definition.settings.model_dump(
+        mode="json", include={"required_roles", "skip_out_of_scope_deletions"}
+    )
+    decisive = orjson.dumps([job.definition.template, settings, job.schema.schema.document()])
+    return blake2b(decisive, digest_size=16).hexdigest()

@@ -5,8 +5,11 @@ How far it is stands in ``rules_pass``, in the transaction of each batch: after 
 
 from contextlib import suppress
 
+from services.diff import store
+from services.diff.core import rules_changed
 from services.diff.handlers import Handlers
-from services.diff.rules import rules_of
+from services.diff.removals import cycles
+from services.diff.rules import job_rules
 from services.diff.store import QUERIES
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.errors import LeaseLostError
@@ -42,7 +45,7 @@ async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
     decided: dict[str, str] = {}
     while not frame.stopping.is_set():
         for job in await frame.list_jobs():
-            if job.active and decided.get(job.job_id) != rules_of(job).fingerprint:
+            if job.active and decided.get(job.job_id) != job_rules(job).fingerprint:
                 await _pass(frame, handlers, lease, job, decided)
         frame.health.beat(LEASE)
         lease.check()
@@ -66,17 +69,35 @@ async def _pass(frame: Frame, handlers: Handlers, lease: Lease, job: Job, decide
 
 
 async def decide_batch(tx: Transaction, handlers: Handlers, job_id: str) -> tuple[str | None, bool]:
-    """Decide about the next persons by the rules that the job has now; return these rules' fingerprint, and whether more are to follow."""
+    """Decide about the next persons by the rules that the job has now; return these rules' fingerprint, and whether more are to follow.
+
+    Removals that follow wait with all others of the pass, and are counted with them at its end, as those of a cycle are.
+    """
     job = (await tx.jobs({job_id}))[job_id]
     if not job.active:
         return None, False
-    rules = rules_of(job).fingerprint
+    rules, threshold = job_rules(job), job.definition.settings.deletion_threshold
     row = await tx.connection.fetchrow(QUERIES.lock_rules_pass, job_id)
-    if row is not None and row["rules"] == rules and row["done_up_to"] is None:
-        return rules, False
-    after = row["done_up_to"] if row is not None and row["rules"] == rules else None
-    if after is None:
+    begins = row is None or row["rules"] != rules.fingerprint
+    if row is not None and row["done_up_to"] is None and not begins:
+        return rules.fingerprint, False
+    number = row["passes"] if row is not None else 0
+    if begins:
+        if row is not None and row["done_up_to"] is not None:
+            await cycles.close_pass(tx, job_id, _cycle_id(number), threshold)  # newer rules end it before its time
+        number += 1
         _log.info("rules changed", action="rules_pass", job_id=job_id, reason="everybody is decided about anew")
-    last = await handlers.by_new_rules(tx, job_id, after or "")
-    await tx.connection.execute(QUERIES.save_rules_pass, job_id, rules, last)
-    return rules, last is not None
+    after = "" if begins or row is None else row["done_up_to"]
+    persons = await store.lock_after(tx.connection, job_id, after, handlers.retry_batch)
+    if persons and begins:
+        await cycles.open_pass(tx.connection, job_id, _cycle_id(number), tx.now)
+    await handlers.decide_anew(tx, persons, {job_id: rules}, rules_changed, cycle=_cycle_id(number))
+    last = max(object_id for _, object_id in persons) if len(persons) == handlers.retry_batch else None
+    if last is None:
+        await cycles.close_pass(tx, job_id, _cycle_id(number), threshold)
+    await tx.connection.execute(QUERIES.save_rules_pass, job_id, rules.fingerprint, number, last)
+    return rules.fingerprint, last is not None
+
+
+def _cycle_id(number: int) -> str:
+    return f"Rules.{number}"

@@ -49,9 +49,15 @@ async def lock_due(connection: Connection, at: datetime, limit: int) -> dict[Key
     return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
 
 
-async def lock_next(connection: Connection, job_id: str, after: str, limit: int) -> dict[Key, Stored]:
-    """Return the next persons of a job behind the object id ``after``, by rising object id, locked until the commit."""
-    rows = await connection.fetch(QUERIES.lock_next, job_id, after, limit)
+async def lock_staged(connection: Connection, job_id: str, cycle_id: str, limit: int) -> dict[Key, Stored]:
+    """Return persons whose removal waits with a cycle; those that others have locked are passed over."""
+    rows = await connection.fetch(QUERIES.lock_staged, job_id, cycle_id, limit)
+    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+
+
+async def lock_after(connection: Connection, job_id: str, position: str, limit: int) -> dict[Key, Stored]:
+    """Return the next persons of a job in the order of their ids, locked until the commit."""
+    rows = await connection.fetch(QUERIES.lock_after, job_id, position, limit)
     return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
 
 
@@ -110,6 +116,10 @@ def _row(person: Person) -> tuple[Any, ...]:
         _json(person.reasons) if person.reasons else "[]",
         person.attempts,
         person.next_attempt_at,
+        person.failing_since,
+        person.escrows,
+        person.staged_in,
+        person.released,
         person.license_sequence,
         person.license_generation,
         person.license_waiting,
@@ -152,6 +162,10 @@ def _stored(row: Any) -> Stored:
         reasons=tuple(orjson.loads(row["reasons"])),
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],
+        failing_since=row["failing_since"],
+        escrows=row["escrows"],
+        staged_in=row["staged_in"],
+        released=row["released"],
         license_sequence=row["license_sequence"],
         license_generation=row["license_generation"],
         license_waiting=row["license_waiting"],

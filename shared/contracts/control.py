@@ -18,10 +18,21 @@ class ScheduleState(StrEnum):
     DISABLED = "Disabled"
 
 
+class ResetScope(StrEnum):
+    """What a restart forgets (Microsoft Graph, ``synchronizationJobRestartCriteria``). ``Full`` and an empty scope are combinations."""
+
+    WATERMARK = "Watermark"
+    ESCROWS = "Escrows"
+    QUARANTINE_STATE = "QuarantineState"
+    CONNECTOR_DATA_STORE = "ConnectorDataStore"
+    FORCE_DELETES = "ForceDeletes"
+
+
 class JobRecord(Message):
     """The whole definition of one job. ``secrets`` maps the name of a credential to its ciphertext; ``sequence`` is the version.
 
     Each increase of ``restarts`` asks for a new initial cycle ("Restart provisioning" in Entra): the watermarks are forgotten.
+    ``resets`` counts, for every other scope of a restart, how often it was asked for: state, so that a late reader misses none.
     ``synchronization_schema`` is the document that an administrator saved; without one the default of the template holds.
     ``schema_version`` rises with each save or restore.
     """
@@ -33,6 +44,7 @@ class JobRecord(Message):
     schedule: ScheduleState
     secrets: dict[str, str] = Field(default_factory=dict)
     restarts: int = 0
+    resets: dict[ResetScope, int] = Field(default_factory=dict)
     synchronization_schema: dict[str, Any] | None = None
     schema_version: int = 0
     deleted: bool = False

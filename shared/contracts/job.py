@@ -129,7 +129,10 @@ class Notifications(Definition):
 
 
 class DeletionThreshold(Definition):
-    """How many removals of one cycle go out without being asked for: a number, and per cent of the users."""
+    """How many removals of one cycle go out without being asked for: the greater of a number and of per cent of the managed objects.
+
+    What is exactly at the threshold goes out; 0 and 0 holds every removal, 100 per cent none.
+    """
 
     count: int = Field(default=50, ge=0)
     percent: int = Field(default=10, ge=0, le=100)

@@ -1,8 +1,8 @@
-"""What the watcher says of the source of a job: how far it was read, and removals that it holds back until somebody approves them."""
+"""What is said of the source of a job, and of removals that a guard holds back until somebody approves them."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -94,26 +94,48 @@ class HoldState(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why removals are held (the source guard)."""
+    """Why removals are held: the first three by the source guard, the others by the deletion guard."""
 
     TOO_MANY = "tooManyRemovals"
     EMPTY_LISTING = "emptyListing"
     RESYNC = "resync"
+    DELETION_THRESHOLD = "deletionThreshold"
+    CYCLE_NOT_CLOSED = "cycleNotClosed"
+
+
+class Guard(StrEnum):
+    """Whose hold it is. The source guard (assignment-watcher) judges readings, the deletion guard (diff) judges effects."""
+
+    SOURCE = "source"
+    DELETION = "deletion"
+
+
+DELETION_HOLD: Final = "deletion."
+"""What the id of a hold of the deletion guard begins with; no id of the source guard does."""
+MOST_NAMED: Final = 1000
+"""How many objects a hold names at most, so that no message grows with a tenant."""
+
+
+def guard_of(hold_id: str) -> Guard:
+    """Return whose hold this is, so that each guard acts on its own only."""
+    return Guard.DELETION if hold_id.startswith(DELETION_HOLD) else Guard.SOURCE
 
 
 class HoldFact(Message):
-    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the users and groups still in it.
+    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the objects still in it.
 
-    ``active`` is how many users and groups were assigned when the hold was made. ``detail`` says in one sentence what happened and what
-    to do.
+    ``active`` is how many users and groups were assigned (source guard), or how many objects were managed (deletion guard), when the hold was made.
+    ``object_ids`` names those in it, at most 1,000. ``detail`` says in one sentence what happened and what to do.
     """
 
     topic: ClassVar[str] = "provisioning.outcomes.v1"
     type: ClassVar[str] = "seatkeeper.hold.fact.v1"
 
+    guard: Guard = Guard.SOURCE
     state: HoldState
     reason: HoldReason
     removals: int
+    object_ids: Annotated[tuple[str, ...], Field(max_length=MOST_NAMED)] = ()
     active: int
     detail: str
     decided_by: str | None = None

@@ -62,7 +62,9 @@ class SchemaPart(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_says_nothing(self, handler: SerializerFunctionWrapHandler, _: SerializationInfo) -> dict[str, Any]:
+    def _without_what_says_nothing(
+        self, handler: SerializerFunctionWrapHandler, _: SerializationInfo
+    ) -> dict[str, Any]:
         known: dict[str, Any] = handler(self)
         for name, value in (self.model_extra or {}).items():
             if "@" not in name and _says_nothing(value):
@@ -92,7 +94,9 @@ def _flags(kind: type[E]) -> tuple[Any, Any]:
 
     def read(value: Any) -> Any:
         if isinstance(value, str):
-            value = [part for part in (part.strip() for part in value.split(",")) if part.casefold() not in {"", "none"}]
+            value = [
+                part for part in (part.strip() for part in value.split(",")) if part.casefold() not in {"", "none"}
+            ]
         if not isinstance(value, list | tuple) or any(str(item).casefold() not in members for item in value):
             raise PydanticCustomError("not_flags", "must name some of {known}, with commas", {"known": ", ".join(kind)})
         chosen = {members[str(item).casefold()] for item in value}

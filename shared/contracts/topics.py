@@ -136,8 +136,8 @@ REQUESTS: Final = Topic(
     retention=timedelta(days=7),
     messages=(OperatorRequest,),
     producers=(CONSOLE,),
-    # Deeds alone: what must survive a late reader (schedule, restarts) is state in control.jobs.v1.
-    consumers=(WATCHER,),
+    # Deeds alone: what must survive a late reader (schedule, restarts, resets) is state in control.jobs.v1.
+    consumers=(WATCHER, DIFF),
 )
 
 TOPICS: Final[dict[str, Topic]] = {

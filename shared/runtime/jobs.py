@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.control import JobRecord, ResetScope, ScheduleState
 from shared.contracts.job import JobDefinition
 from shared.contracts.message import ObjectType
 from shared.contracts.templates import TEMPLATES, Template
 from shared.runtime.database import Connection
 from shared.runtime.errors import JobUnknownError
+from shared.runtime.job_schemas import JobSchema, SchemaUnusableError, schema_in_force
 from shared.runtime.queries import Queries
+from shared.schema.compiling import CompiledSchema
 
 if TYPE_CHECKING:
     from shared.runtime.transaction import Received, Transaction
@@ -30,7 +32,10 @@ class Job:
     schedule: ScheduleState
     secrets: dict[str, str]
     restarts: int
+    resets: dict[ResetScope, int]
     deleted: bool
+    schema_version: int = 0
+    job_schema: JobSchema | None = None
 
     @property
     def template(self) -> Template:
@@ -43,6 +48,26 @@ class Job:
         ``manager`` among those of users stands for the directory object id of the manager.
         """
         return GROUP_ATTRIBUTES if object_type is ObjectType.GROUP else self.template.source_attributes
+
+    @property
+    def schema(self) -> CompiledSchema:
+        """Return the compiled schema in force; raises ``SchemaUnusableError`` while there is none."""
+        held = self.job_schema or schema_in_force(self.job_id, self.definition.template, None)
+        if held.compiled is None:
+            raise SchemaUnusableError(self.job_id, held.problem or "the job has no schema")
+        return held.compiled
+
+    @property
+    def schema_problem(self) -> str | None:
+        """Return why the schema in force is not the newest one, or nothing."""
+        return self.job_schema.problem if self.job_schema else None
+
+    def source_attributes(self, object_type: ObjectType) -> tuple[str, ...]:
+        """Return the Microsoft Graph properties of users or of groups that the job reads, sorted, each once.
+
+        ``manager`` among those of users stands for the directory object id of the manager. Raises ``SchemaUnusableError``.
+        """
+        return self.schema.source_attributes(object_type)
 
     @property
     def active(self) -> bool:
@@ -69,7 +94,7 @@ class Jobs:
                 stale.append(job_id)
         if stale:
             for row in await connection.fetch(QUERIES.load_jobs, stale):
-                self._parsed[row["job_id"]] = _parse(row["record"])
+                self._parsed[row["job_id"]] = _parse(row["record"], self._parsed.get(row["job_id"]))
         return {job_id: self._parsed[job_id] for job_id in wanted}
 
     async def list(self, connection: Connection) -> list[Job]:
@@ -78,13 +103,16 @@ class Jobs:
         for row in await connection.fetch(QUERIES.list_jobs):
             known = self._parsed.get(row["job_id"])
             if known is None or known.version != row["version"]:
-                known = self._parsed[row["job_id"]] = _parse(row["record"])
+                known = self._parsed[row["job_id"]] = _parse(row["record"], known)
             jobs.append(known)
         return jobs
 
 
-def _parse(record: str) -> Job:
+def _parse(record: str, known: Job | None) -> Job:
+    """Return the job of a record; what is ``known`` of it keeps its schema in force when the new one does not compile."""
     parsed = JobRecord.model_validate_json(record)
+    template, document = parsed.definition.template, parsed.synchronization_schema
+    last = known.job_schema if known is not None and known.definition.template == template else None
     return Job(
         job_id=parsed.job_id,
         version=parsed.sequence,
@@ -92,7 +120,10 @@ def _parse(record: str) -> Job:
         schedule=parsed.schedule,
         secrets=parsed.secrets,
         restarts=parsed.restarts,
+        resets=parsed.resets,
         deleted=parsed.deleted,
+        schema_version=parsed.schema_version,
+        job_schema=schema_in_force(parsed.job_id, template, document, last),
     )
 
 

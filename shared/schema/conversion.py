@@ -36,7 +36,9 @@ def _many(one: Convert, value: Any) -> list[Any]:
 def _single(value: Any) -> Any:
     if isinstance(value, list | tuple):
         if len(value) > 1:
-            raise ConversionError("has several values, and the attribute takes one; pick one with Item or combine them with Join")
+            raise ConversionError(
+                "has several values, and the attribute takes one; pick one with Item or combine them with Join"
+            )
         value = value[0]
     if isinstance(value, dict):
         raise ConversionError("is a complex value, and the attribute takes a single one; map one of its parts")
@@ -61,7 +63,9 @@ def _boolean(value: Any) -> bool:
         return True
     if word in {"false", "0"}:
         return False
-    raise ConversionError("is neither True nor False, and the attribute is a boolean; use Switch to say which values mean which")
+    raise ConversionError(
+        "is neither True nor False, and the attribute is a boolean; use Switch to say which values mean which"
+    )
 
 
 def _integer(value: Any) -> int:

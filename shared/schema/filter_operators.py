@@ -13,9 +13,7 @@ from typing import Any, Final
 from shared.contracts.synchronization_schema import AttributeType
 
 Compare = Callable[[str, str], bool]
-_ANY: Final = tuple(
-    (AttributeType.BOOLEAN, AttributeType.BINARY, AttributeType.REFERENCE, AttributeType.INTEGER, AttributeType.STRING)
-)
+_ANY: Final = (AttributeType.BOOLEAN, AttributeType.BINARY, AttributeType.REFERENCE, AttributeType.INTEGER, AttributeType.STRING)
 _TEXT: Final = (AttributeType.STRING, AttributeType.INTEGER)
 INTEGER: Final = re.compile(r"[0-9]{1,18}")
 """Both sides of a comparison by size: 0, 1, 2 and so on."""
@@ -71,9 +69,7 @@ _ALL: Final = (
         compare=lambda value, operand: int(value) >= int(operand),
     ),
     Operator(name="INCLUDES", kind=Kind.TEXT, supported=_TEXT, compare=lambda value, operand: operand in value),
-    Operator(
-        name="ENDS_WITH", kind=Kind.TEXT, supported=_TEXT, compare=lambda value, operand: value.endswith(operand)
-    ),
+    Operator(name="ENDS_WITH", kind=Kind.TEXT, supported=_TEXT, compare=lambda value, operand: value.endswith(operand)),
     Operator(name="&", kind=Kind.TEXT, supported=_TEXT, compare=lambda value, operand: value in operand),
     Operator(name="!&", kind=Kind.TEXT, supported=_TEXT, compare=lambda value, operand: value not in operand),
 )

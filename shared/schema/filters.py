@@ -60,6 +60,8 @@ class CompiledClause:
         except TimeoutError:
             reason = "the regular expression took too long on this object's value; make it simpler and anchor it with ^ and $"
             raise FilterEvaluationError(self.sentence, reason) from None
+        except ValueError:
+            raise FilterEvaluationError(self.sentence, "this object's value is too long to be compared") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ class CompiledGroups:
     def explain(self, record: Record) -> tuple[ClauseResult, ...]:
         """Return what became of every clause, for the scoping step of provisioning on demand."""
         return tuple(
-            ClauseResult(sentence=clause.sentence, passed=clause.holds(record)) for group in self.groups for clause in group
+            ClauseResult(sentence=clause.sentence, passed=clause.holds(record))
+            for group in self.groups
+            for clause in group
         )
 
 
@@ -126,7 +130,9 @@ def compile_filter(filter_: Filter | None, object_type: ObjectType) -> CompiledF
 def _groups(groups: Sequence[FilterGroup], object_type: ObjectType) -> CompiledGroups:
     return CompiledGroups(
         tuple(
-            tuple(_clause(group.name, clause, object_type) for clause in group.clauses) for group in groups if group.clauses
+            tuple(_clause(group.name, clause, object_type) for clause in group.clauses)
+            for group in groups
+            if group.clauses
         )
     )
 
@@ -174,7 +180,7 @@ def _test(operator: Operator, read: Callable[[Record], Any], operands: Sequence[
             patterns = [compile_pattern(operand) for operand in operands]
 
             def matches(text: str) -> bool:
-                return any(pattern.search(text) is not None for pattern in patterns) is expected
+                return any(pattern.search(text) for pattern in patterns) is expected
 
             return _on_text(read, matches)
     compare = operator.compare

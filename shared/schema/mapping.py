@@ -1,6 +1,6 @@
 """What a mapping makes of one object: values by path at the target, references, and what came in between. Pure, no clock, no I/O."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -226,6 +226,6 @@ def _take(
 
 
 def _text(value: Any) -> str:
-    return value if value.__class__ is str else ("True" if value else "False") if isinstance(value, bool) else str(value)
-
-
+    return (
+        value if value.__class__ is str else ("True" if value else "False") if isinstance(value, bool) else str(value)
+    )

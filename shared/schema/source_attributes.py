@@ -41,23 +41,23 @@ class Nature(StrEnum):
 class SourceAttribute:
     """One attribute of the source.
 
-    ``property`` is the Microsoft Graph property that has to be selected, nothing for a computed one. ``read`` takes the value out of the
-    record of an object; a plain lookup of ``property`` when it is nothing.
+    ``graph_property`` is the Microsoft Graph property that has to be selected, nothing for a computed one. ``read`` takes the value out of the
+    record of an object; a plain lookup of ``graph_property`` when it is nothing.
     """
 
     name: str
     nature: Nature = Nature.TEXT
-    property: str | None = None
+    graph_property: str | None = None
     read: Read | None = None
 
     @property
     def computed(self) -> bool:
         """Return whether no directory has it: diff provides it."""
-        return self.property is None
+        return self.graph_property is None
 
     def value(self, record: Mapping[str, Any]) -> Any:
         """Return the value of this attribute, or nothing."""
-        return record.get(self.property or self.name) if self.read is None else self.read(record)
+        return record.get(self.graph_property or self.name) if self.read is None else self.read(record)
 
 
 def home_name(user_principal_name: str) -> str:
@@ -99,11 +99,11 @@ def _is_soft_deleted(record: Mapping[str, Any]) -> Any:
 
 
 def _plain(nature: Nature, names: str) -> list[SourceAttribute]:
-    return [SourceAttribute(name=name, nature=nature, property=name) for name in names.split()]
+    return [SourceAttribute(name=name, nature=nature, graph_property=name) for name in names.split()]
 
 
 def _renamed(**names: str) -> list[SourceAttribute]:
-    return [SourceAttribute(name=name, property=graph) for name, graph in names.items()]
+    return [SourceAttribute(name=name, graph_property=graph) for name, graph in names.items()]
 
 
 _BOTH: Final = (
@@ -112,7 +112,7 @@ _BOTH: Final = (
     *_plain(Nature.BOOLEAN, "onPremisesSyncEnabled"),
     *_plain(Nature.MULTI_VALUED, "proxyAddresses"),
     *_renamed(objectId="id"),
-    SourceAttribute(name="dirSyncEnabled", nature=Nature.BOOLEAN, property="onPremisesSyncEnabled"),
+    SourceAttribute(name="dirSyncEnabled", nature=Nature.BOOLEAN, graph_property="onPremisesSyncEnabled"),
     SourceAttribute(name=IS_SOFT_DELETED, nature=Nature.BOOLEAN, read=_is_soft_deleted),
 )
 _USER: Final = (
@@ -135,17 +135,17 @@ _USER: Final = (
         onPremiseSecurityIdentifier="onPremisesSecurityIdentifier",
         dnsDomainName="onPremisesDomainName",
     ),
-    SourceAttribute(name="telephoneNumber", property="businessPhones", read=_first("businessPhones")),
-    SourceAttribute(name="division", property="employeeOrgData", read=_inside("employeeOrgData", "division")),
-    SourceAttribute(name="costCenter", property="employeeOrgData", read=_inside("employeeOrgData", "costCenter")),
-    SourceAttribute(name=USER_PRINCIPAL_NAME, property=USER_PRINCIPAL_NAME, read=_user_principal_name),
-    SourceAttribute(name=ORIGINAL_USER_PRINCIPAL_NAME, property=USER_PRINCIPAL_NAME, read=_original_name),
-    SourceAttribute(name=MANAGER, nature=Nature.REFERENCE, property=MANAGER),
+    SourceAttribute(name="telephoneNumber", graph_property="businessPhones", read=_first("businessPhones")),
+    SourceAttribute(name="division", graph_property="employeeOrgData", read=_inside("employeeOrgData", "division")),
+    SourceAttribute(name="costCenter", graph_property="employeeOrgData", read=_inside("employeeOrgData", "costCenter")),
+    SourceAttribute(name=USER_PRINCIPAL_NAME, graph_property=USER_PRINCIPAL_NAME, read=_user_principal_name),
+    SourceAttribute(name=ORIGINAL_USER_PRINCIPAL_NAME, graph_property=USER_PRINCIPAL_NAME, read=_original_name),
+    SourceAttribute(name=MANAGER, nature=Nature.REFERENCE, graph_property=MANAGER),
     SourceAttribute(name=APP_ROLE_ASSIGNMENTS, nature=Nature.COMPLEX),
     *(
         SourceAttribute(
             name=f"extensionAttribute{number}",
-            property="onPremisesExtensionAttributes",
+            graph_property="onPremisesExtensionAttributes",
             read=_inside("onPremisesExtensionAttributes", f"extensionAttribute{number}"),
         )
         for number in range(1, 16)
@@ -153,7 +153,10 @@ _USER: Final = (
 )
 _GROUP: Final = (
     *_BOTH,
-    *_plain(Nature.TEXT, "description classification visibility membershipRule preferredDataLocation preferredLanguage theme"),
+    *_plain(
+        Nature.TEXT,
+        "description classification visibility membershipRule preferredDataLocation preferredLanguage theme",
+    ),
     *_plain(Nature.BOOLEAN, "securityEnabled mailEnabled isAssignableToRole"),
     *_plain(Nature.DATE, "expirationDateTime renewedDateTime"),
     *_plain(Nature.MULTI_VALUED, "groupTypes"),
@@ -173,5 +176,5 @@ def find_source_attribute(object_type: ObjectType, name: str) -> SourceAttribute
     """
     found = SOURCE_ATTRIBUTES[object_type].get(name)
     if found is None and _EXTENSION.fullmatch(name):
-        return SourceAttribute(name=name, property=name)
+        return SourceAttribute(name=name, graph_property=name)
     return found

@@ -1,18 +1,14 @@
 """Where the value of an attribute mapping comes from: an attribute, a constant or an expression, read from Graph's ``source``."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from shared.contracts.message import ObjectType
-from shared.contracts.synchronization_schema import AttributeMapping, AttributeMappingSource, SourceParameter, SourceType
-from shared.schema.expressions import Expression, compile_expression
-from shared.schema.source_attributes import SourceAttribute, find_source_attribute
+from shared.contracts.synchronization_schema import AttributeMapping, AttributeMappingSource, SourceType
+from shared.schema.expressions import Expression, Node, compile_expression, from_source, to_source
+from shared.schema.expressions.tree import Attribute, Text, print_tree
 
 LONGEST_EXPRESSION: Final = 10_000
-_REPLACE_KEYS: Final[Mapping[str, int]] = {"source": 0, "Find": 1, "Replacement": 4}
-"""Entra writes the arguments of Replace by names of its own; the others are left out."""
 
 compiled: Final = lru_cache(maxsize=2048)(compile_expression)
 """``compile_expression``, each text once; it raises ``ExpressionError``."""
@@ -20,7 +16,7 @@ compiled: Final = lru_cache(maxsize=2048)(compile_expression)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a value comes from; exactly one of the three is there, or none for a mapping of kind None, which leaves its target alone."""
+    """Where a value comes from; one of the three is there, or none for a mapping of kind None, which leaves its target alone."""
 
     attribute: str | None = None
     constant: str | None = None
@@ -32,28 +28,39 @@ class Source:
         """Return the names of the attributes that it reads."""
         if self.attribute is not None:
             return frozenset({self.attribute})
-        return frozenset(self.expression.attributes) if self.expression else frozenset()
+        return self.expression.attributes if self.expression else frozenset()
 
 
 def read_source(mapping: AttributeMapping) -> Source:
     """Return the source of a mapping; raises ``ExpressionError`` where its text is no expression."""
     source = mapping.source
     if source is None or (source.type is SourceType.CONSTANT and not source.name and not source.expression):
-        return Source(constant=mapping.default_value, text=f'"{mapping.default_value}"' if mapping.default_value else "")
+        return Source(constant=mapping.default_value, text=_literal(mapping.default_value))
     if source.type is SourceType.CONSTANT:
-        return Source(constant=_constant(source), text=expression_text(source))
-    text = expression_text(source)
-    name = _bare_attribute(text)
-    if name is not None:
-        return Source(attribute=name, text=text)
+        text = _constant(source)
+        return Source(constant=text, text=_literal(text))
+    tree = tree_of(source)
+    match tree:
+        case Attribute(name=name):
+            return Source(attribute=name, text=f"[{name}]")
+        case Text(text=text):
+            return Source(constant=text, text=_literal(text))
+    text = source.expression or print_tree(tree)
     return Source(expression=compiled(text), text=text)
 
 
-def _bare_attribute(text: str) -> str | None:
-    inner = text.strip()
-    if inner.startswith("[") and inner.endswith("]") and "]" not in inner[:-1] and "[" not in inner[1:]:
-        return inner[1:-1].strip()
-    return None
+def tree_of(source: AttributeMappingSource) -> Node:
+    """Return the tree of a source: its ``expression`` decides where it is there, its parts otherwise. Raises ``ExpressionError``."""
+    return from_source(source.model_dump(mode="json", by_alias=True))
+
+
+def parsed(source: AttributeMappingSource) -> AttributeMappingSource:
+    """Return a source as Entra writes it, taken apart, where only its text was given. Raises ``ExpressionError``."""
+    if source.parameters or source.type is SourceType.CONSTANT or (source.name and source.expression):
+        return source
+    tree = tree_of(source)
+    made = AttributeMappingSource.model_validate(to_source(tree))
+    return made.model_copy(update={"expression": source.expression}) if source.expression else made
 
 
 def _constant(source: AttributeMappingSource) -> str:
@@ -65,30 +72,5 @@ def _constant(source: AttributeMappingSource) -> str:
     return text
 
 
-def expression_text(source: AttributeMappingSource) -> str:
-    """Return the text of a source: ``expression`` where it is there, and otherwise the text that its parts stand for."""
-    if source.expression:
-        return source.expression
-    name = source.name or ""
-    if source.type is SourceType.ATTRIBUTE:
-        return f"[{name}]"
-    if source.type is SourceType.CONSTANT:
-        return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name}({', '.join(_arguments(name, source.parameters))})"
-
-
-def _arguments(function: str, parameters: Iterable[SourceParameter]) -> list[str]:
-    given = list(parameters)
-    if function == "Replace" and any(parameter.key in {"Find", "Replacement"} for parameter in given):
-        placed = [""] * 7
-        for parameter in given:
-            if parameter.key in _REPLACE_KEYS and parameter.value is not None:
-                placed[_REPLACE_KEYS[parameter.key]] = expression_text(parameter.value)
-        return placed
-    return ["" if parameter.value is None else expression_text(parameter.value) for parameter in given]
-
-
-def source_attributes_of(source: Source, object_type: ObjectType) -> tuple[SourceAttribute, ...]:
-    """Return the attributes that a source reads, without those that are not known."""
-    found = (find_source_attribute(object_type, name) for name in sorted(source.names))
-    return tuple(attribute for attribute in found if attribute is not None)
+def _literal(text: str | None) -> str:
+    return "" if text is None else print_tree(Text(text=text))

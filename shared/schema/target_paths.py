@@ -80,7 +80,7 @@ def parse_target_path(text: str) -> TargetPath:
 
 
 def _schema(text: str) -> tuple[str | None, int]:
-    if not text[:4].casefold() == "urn:":
+    if text[:4].casefold() != "urn:":
         return None, 0
     head = text.partition("[")[0]
     end = head.rfind(":")

@@ -30,7 +30,7 @@ MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."
 
 def test_every_crash_point_of_the_code_has_a_test() -> None:
     assert {point.partition(".")[0] for point in CRASH_POINTS} <= WHERE.keys() | OTHER
-    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "console.before_commit"}
+    tested = {*ON_A_CHANGE, *MAILING, "diff.retry.before_commit", "diff.rules.before_commit", "console.before_commit"}
     assert tested == CRASH_POINTS
 
 
@@ -53,6 +53,23 @@ async def test_i1_i6_a_retry_that_crashes_before_its_commit_is_made_again(live: 
     file = await live.start_armed(DIFF, "diff.retry.before_commit")
     await live.crashed(DIFF, file)
     await live.simulated.linkedin("DELETE", "/faults")
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def test_i1_i7_a_pass_by_new_rules_that_crashes_goes_on(live: LiveSystem) -> None:
+    await live.supervisor.stop(DIFF)
+    # As if the rules had changed while diff was away: everybody is decided about anew.
+    async with database(live.stage.system.servers) as connection:
+        await connection.execute("UPDATE diff.rules_pass SET rules = 'older'")
+    file = await live.start_armed(DIFF, "diff.rules.before_commit")
+    await live.crashed(DIFF, file)
+
+    async def gone_over() -> bool:
+        async with database(live.stage.system.servers) as connection:
+            undone = "SELECT count(*) FROM diff.rules_pass WHERE rules = 'older' OR done_up_to IS NOT NULL"
+            return not await connection.fetchval(undone)
+
+    await eventually(gone_over, within=PATIENCE_SECONDS, every=0.1)
     assert contradictions(await come_to_rest(live)) == {}
 
 

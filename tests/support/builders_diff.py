@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion
-from services.diff.default_mapping import default_mapping, object_mapping
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, CycleKind, DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change
@@ -22,8 +21,10 @@ from shared.contracts.public import ProvisionedUser, ProvisioningEvent
 from shared.contracts.synchronization_schema import Filter, FilterClause, FilterGroup, FilterOperand
 from shared.contracts.templates import TEMPLATES
 from shared.runtime.transaction import Received
+from shared.schema.compiling import template_default
 from shared.schema.filters import CompiledFilter, compile_filter
 from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
+from tests.support.builders_mapping import object_mapping
 
 M = TypeVar("M", bound=Message)
 
@@ -62,7 +63,7 @@ def mapping_of(
     """The template's mapping of users with these rows added or put in the place of its own, without some, and with other properties."""
     template = TEMPLATES[TEMPLATE]
     template = replace(template, capabilities=replace(template.capabilities, delete=can_delete))
-    kept = default_mapping(template).attributes | {row.path: row for row in rows}
+    kept = template_default(TEMPLATE).users.attributes | {row.path: row for row in rows}
     return object_mapping(tuple(row for path, row in kept.items() if path not in without), template, **more)
 
 

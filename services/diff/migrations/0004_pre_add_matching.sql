@@ -1,12 +1,12 @@
 -- Which user of a job has which matching value (a digest, never the value): nobody else is linked by it.
-CREATE TABLE matching_claim (
+CREATE TABLE matching_value (
     job_id     text NOT NULL,
-    claim      text NOT NULL,
+    digest     text NOT NULL,
     object_id  text NOT NULL,
-    PRIMARY KEY (job_id, claim)
+    PRIMARY KEY (job_id, digest)
 );
 
-CREATE INDEX matching_claim_object ON matching_claim (job_id, object_id);
+CREATE INDEX matching_value_object ON matching_value (job_id, object_id);
 
 -- Who has an account already that a search found for somebody else.
 CREATE INDEX person_target_id ON person (job_id, target_id) WHERE target_id IS NOT NULL;
@@ -15,5 +15,6 @@ CREATE INDEX person_target_id ON person (job_id, target_id) WHERE target_id IS N
 CREATE TABLE rules_pass (
     job_id      text PRIMARY KEY,
     rules       text NOT NULL,
+    passes      bigint NOT NULL,
     done_up_to  text
 );

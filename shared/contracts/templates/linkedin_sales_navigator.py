@@ -2,18 +2,70 @@
 
 from typing import Final
 
+from shared.contracts.templates.default_schemas import (
+    ENTERPRISE_USER,
+    IS_ACTIVE,
+    anchor,
+    default_schema,
+    direct,
+    flag,
+    function,
+    reference,
+    text,
+)
 from shared.contracts.templates.template import AttributeMapping, Capabilities, MappingKind, Template
 
-ENTERPRISE_USER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+_SCHEMA: Final = default_schema(
+    "linkedin-sales-navigator",
+    "LinkedIn Sales Navigator",
+    users=(
+        # The directory object id never changes; a user principal name can be given to somebody else.
+        direct("objectId", "externalId", match=1),
+        # LinkedIn keeps userName as the e-mail address that the invitation goes to.
+        direct("userPrincipalName", "userName"),
+        direct("givenName", "name.givenName"),
+        direct("surname", "name.familyName"),
+        direct("displayName", "displayName"),
+        direct("jobTitle", "title"),
+        direct("city", 'addresses[type eq "work"].locality'),
+        direct("mail", 'emails[type eq "work"].value'),
+        direct("department", f"{ENTERPRISE_USER}:department"),
+        direct("manager", f"{ENTERPRISE_USER}:manager"),
+        function(IS_ACTIVE, "active"),
+    ),
+    user_attributes=(
+        anchor("id"),
+        text("externalId", required=True),
+        text("userName", required=True),
+        text("name.givenName"),
+        text("name.familyName"),
+        text("displayName"),
+        text("title"),
+        text('addresses[type eq "work"].locality'),
+        text('emails[type eq "work"].value'),
+        text(f"{ENTERPRISE_USER}:department"),
+        reference(f"{ENTERPRISE_USER}:manager", "User"),
+        flag("active"),
+    ),
+    groups=(
+        direct("displayName", "displayName", match=1),
+        direct("objectId", "externalId"),
+        direct("members", "members"),
+    ),
+    group_attributes=(
+        anchor("id"),
+        text("displayName", required=True),
+        text("externalId"),
+        reference("members", "User", multivalued=True),
+    ),
+)
 
 LINKEDIN_SALES_NAVIGATOR: Final = Template(
     name="linkedin-sales-navigator",
     display_name="LinkedIn Sales Navigator",
     tenant_url="https://api.linkedin.com/scim",
     user_mapping=(
-        # The directory object id never changes; a user principal name can be given to somebody else.
         AttributeMapping(target="externalId", source="id", required=True, matching_priority=1),
-        # LinkedIn keeps userName as the e-mail address that the invitation goes to.
         AttributeMapping(target="userName", source="userPrincipalName", required=True),
         AttributeMapping(target="name.givenName", source="givenName"),
         AttributeMapping(target="name.familyName", source="surname"),
@@ -24,7 +76,15 @@ LINKEDIN_SALES_NAVIGATOR: Final = Template(
         AttributeMapping(target=f"{ENTERPRISE_USER}:department", source="department"),
         AttributeMapping(target="active", kind=MappingKind.ACTIVE),
     ),
-    capabilities=Capabilities(delete=False, list_users=False, filter_attributes=("externalId",), groups=True),
+    schema=_SCHEMA,
+    capabilities=Capabilities(
+        delete=False,
+        list_users=False,
+        filter_attributes=("externalId",),
+        groups=True,
+        group_delete=True,
+        group_filter_attributes=("displayName",),
+    ),
     exclude_default_access=True,
     secret_token_lifetime_days=730,
 )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.contracts.synchronization_schema import SynchronizationSchema
+
 
 class MappingKind(StrEnum):
     """Kinds of attribute mappings (Microsoft Entra, "Customize attribute mappings")."""
@@ -33,7 +35,8 @@ class AttributeMapping:
 class Capabilities:
     """What the target can do. A target without ``delete`` gets a disable instead; one without ``groups`` gets no group at all.
 
-    ``filter_attributes`` and ``group_filter_attributes`` are what users and groups can be searched by.
+    ``filter_attributes`` and ``group_filter_attributes`` are what users and groups can be searched by. A target with ``custom_attributes`` has
+    those that a schema's own directory lists, beside those of the template; what it can be searched by is then not known either.
     """
 
     delete: bool
@@ -42,16 +45,23 @@ class Capabilities:
     patch: bool = True
     groups: bool = False
     group_filter_attributes: tuple[str, ...] = ("displayName",)
+    group_delete: bool = False
+    custom_attributes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """The factory default of a job for one kind of target."""
+    """The factory default of a job for one kind of target.
+
+    ``schema`` is the default mapping of users and groups, and the directory of what the target has. ``user_mapping`` says the mapping of
+    users once more, in short.
+    """
 
     name: str
     display_name: str
     tenant_url: str
     user_mapping: tuple[AttributeMapping, ...]
+    schema: SynchronizationSchema
     capabilities: Capabilities
     exclude_default_access: bool
     secret_token_lifetime_days: int

@@ -2,20 +2,23 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.diff import handlers as handlers_module
-from services.diff import rules as rules_module
 from services.diff import rules_pass as rules_pass_module
 from services.diff.handlers import Handlers
+from services.diff.removals.releasing import Releasing
 from services.diff.rules import Rules
 from services.diff.rules_pass import decide_batch, rules_pass
 from shared.contracts.changes import Change
 from shared.contracts.control import ScheduleState
+from shared.contracts.job import DeletionThreshold, JobSettings
 from shared.contracts.message import Message
 from shared.contracts.outcomes import ProvisioningOutcome, Result
+from shared.contracts.source import HoldFact
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import store_jobs
 from tests.support.builders_diff import (
@@ -41,8 +44,8 @@ def by(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts a job under other rules."""
 
     def use(job_rules: Rules) -> None:
-        for module in (handlers_module, rules_pass_module, rules_module):
-            monkeypatch.setattr(module, "rules_of", lambda _: job_rules)
+        for module in (handlers_module, rules_pass_module):
+            monkeypatch.setattr(module, "job_rules", lambda _: job_rules)
 
     return use
 
@@ -74,6 +77,11 @@ async def run_pass(frame: Frame) -> int:
         async with frame.transaction() as tx:
             _, more = await decide_batch(tx, HANDLERS, JOB)
         count += 1
+    releasing = Releasing(releases=(HANDLERS.release,), patience=timedelta(hours=1))
+    sent = 1
+    while sent:
+        async with frame.transaction() as tx:
+            sent = await releasing.release(tx)
     return count
 
 
@@ -115,10 +123,23 @@ async def test_the_pass_goes_on_where_it_was_and_begins_anew_for_newer_rules(fra
             raise ConnectionError
     async with frame.connection() as connection:
         assert await connection.fetchval("SELECT done_up_to FROM rules_pass") == "person-2"
-    assert len([item for item in await emitted(frame) if item.operation == "disable"]) == 3
     by(replace(filtered(), fingerprint="newer"))
     assert await run_pass(frame) == 3
     assert len([item for item in await emitted(frame) if item.operation == "disable"]) == len(PEOPLE)
+
+
+async def test_many_removals_of_a_pass_are_held_and_not_one_goes_out(frame: Frame, by: Any) -> None:
+    await provision_everybody(frame)
+    strict = JobSettings(deletion_threshold=DeletionThreshold(count=2, percent=10))
+    record = job_record(version=2)
+    await define(
+        frame, record.model_copy(update={"definition": record.definition.model_copy(update={"settings": strict})})
+    )
+    by(filtered())
+    await run_pass(frame)
+    assert not [item for item in await emitted(frame) if item.operation == "disable"]
+    [hold] = await emitted(frame, HoldFact)
+    assert (hold.removals, hold.state) == (len(PEOPLE), "held")
 
 
 async def test_a_paused_job_is_decided_anew_when_it_runs(frame: Frame, by: Any) -> None:
@@ -142,10 +163,13 @@ async def test_the_loop_serves_a_change_of_rules_by_itself(frame: Frame, by: Any
     await eventually(all_decided)
     by(filtered())
 
-    async def all_disabled() -> bool:
-        return len([item for item in await emitted(frame) if item.operation == "disable"]) == len(PEOPLE)
+    async def all_staged() -> bool:
+        async with frame.connection() as connection:
+            return bool(
+                await connection.fetchval("SELECT count(*) = $1 FROM person WHERE staged_in IS NOT NULL", len(PEOPLE))
+            )
 
-    await eventually(all_disabled)
+    await eventually(all_staged)
     frame.stopping.set()
     await loop
 
@@ -221,6 +245,6 @@ async def test_no_matching_value_is_kept_where_people_can_read_it(frame: Frame, 
     by(by_name())
     await give(frame, named("first"))
     async with frame.connection() as connection:
-        claims = [row["claim"] for row in await connection.fetch("SELECT claim FROM matching_claim")]
-    assert len(claims) == 2
-    assert not any("ada" in claim or "first" in claim for claim in claims)
+        digests = [row["digest"] for row in await connection.fetch("SELECT digest FROM matching_value")]
+    assert len(digests) == 2
+    assert not any("ada" in digest or "first" in digest for digest in digests)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from services.diff.core import Decision, Occasion, assignment_arrived, retry_due, rules_changed
-from services.diff.default_mapping import mapped_attribute
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.rules import Rules
@@ -31,6 +30,7 @@ from tests.support.builders_diff import (
     skips,
     users,
 )
+from tests.support.builders_mapping import mapped_attribute
 
 ROLE = 'roles[primary eq "True"].value'
 ALL = {"Add", "Update", "Delete"}
@@ -38,6 +38,7 @@ ALL = {"Add", "Update", "Delete"}
 
 def rules_for(*, flows: set[str] = ALL, mapped: bool = True, can_delete: bool = True, **settings: Any) -> Rules:
     mapping = mapping_of(
+        *(replace(row, flow_null_values=False) for row in mapping_of().attributes.values()),
         mapped_attribute(ROLE, expression="SingleAppRoleAssignment([appRoleAssignments])"),
         without=() if mapped else ("active",),
         can_delete=can_delete,
@@ -153,6 +154,11 @@ def test_what_is_left_alone_by_an_action_that_is_off_says_so(name: str) -> None:
     for column, words in (("Update off", "Update action is off"), ("Delete off", "Delete action is off")):
         decision = assignment_arrived(provisioned(), ROWS[name].event, occasion(COLUMNS[column]))
         assert changes(decision) or words in skips(decision)[0].reason
+
+
+def test_a_cleared_attribute_is_removed_unless_the_mapping_says_otherwise() -> None:
+    decision = assignment_arrived(provisioned(), live(9, surname=None), occasion())
+    assert [(item.path, item.new) for item in change(decision).modified] == [("name.familyName", None)]
 
 
 def test_a_hard_delete_is_a_disable_where_the_target_cannot_delete() -> None:

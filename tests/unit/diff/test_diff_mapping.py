@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.diff.core import Decision, assignment_arrived
-from services.diff.decision_table import claims_of, look_at
-from services.diff.default_mapping import mapped_attribute
+from services.diff.decision_table import digests_of, look_at
 from services.diff.mapping import kept_back
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
@@ -34,6 +33,7 @@ from tests.support.builders_diff import (
     rules,
     skips,
 )
+from tests.support.builders_mapping import mapped_attribute
 
 EMPTY: list[Any] = [None, "", []]
 WORK_MAIL = 'emails[type eq "work"].value'
@@ -131,7 +131,7 @@ def test_now_and_guid_are_the_same_for_the_same_assignment() -> None:
 
 
 def test_a_default_flows_only_with_a_create() -> None:
-    job_rules = rules(mapping_of(row("title", default="Staff")))
+    job_rules = rules(mapping_of(row("title", default="Staff", flow_null_values=False)))
     created = assignment_arrived(None, assignment(jobTitle=None), occasion(job_rules))
     assert change(created).resource["title"] == "Staff"
     person = provisioned(job_rules, jobTitle="Buyer")
@@ -282,12 +282,12 @@ def test_an_expression_that_ignores_the_object_leaves_it_alone() -> None:
     assert "IgnoreObjectFlow" in skips(decision)[0].reason
 
 
-def test_claims_are_kept_only_for_values_that_two_users_may_share() -> None:
+def test_who_has_which_value_is_kept_only_for_values_that_two_users_may_share() -> None:
     assert not rules().shared_values
     by_name = rules(mapping_of(row("userName", matching_priority=2)))
     assert by_name.shared_values
     names = [
-        claims_of(
+        digests_of(
             Person(job_id="job", object_id=number, assignment=assignment(object_id=number, userPrincipalName=name)),
             by_name,
         )
@@ -296,7 +296,7 @@ def test_claims_are_kept_only_for_values_that_two_users_may_share() -> None:
     assert len(names[0] & names[1]) == 1
     assert not names[0] & names[2]
     gone = Person(job_id="job", object_id="1", assignment=assignment(assigned=False))
-    assert claims_of(gone, by_name) == frozenset()
+    assert digests_of(gone, by_name) == frozenset()
 
 
 def test_matching_values_stand_in_order_of_precedence() -> None:

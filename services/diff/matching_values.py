@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from services.diff.decision_table import claims_of
+from services.diff.decision_table import digests_of
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.store import QUERIES, Key
@@ -11,14 +11,14 @@ from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.database import Connection
 
 
-async def claim(connection: Connection, persons: Iterable[Person], rules: Mapping[str, Rules]) -> frozenset[Key]:
+async def note(connection: Connection, persons: Iterable[Person], rules: Mapping[str, Rules]) -> frozenset[Key]:
     """Note the matching values of these persons, and forget those that they no longer have; return who has to do without.
 
     The first to come keeps a value, until the account is gone or the value changed. Jobs whose matching values are unique by nature cost
     nothing here.
     """
     wanted = {
-        (person.job_id, person.object_id): claims_of(person, rules[person.job_id])
+        (person.job_id, person.object_id): digests_of(person, rules[person.job_id])
         for person in persons
         if rules[person.job_id].shared_values
     }
@@ -28,23 +28,23 @@ async def claim(connection: Connection, persons: Iterable[Person], rules: Mappin
     jobs, values, objects = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
     taken: set[Key] = set()
     if rows:
-        await connection.execute(QUERIES.claim_values, jobs, values, objects)
-        held = await connection.fetch(QUERIES.holders_of_claims, jobs, values)
-        holders = {(row["job_id"], row["claim"]): row["object_id"] for row in held}
-        taken = {(job_id, own) for job_id, value, own in rows if holders.get((job_id, value), own) != own}
+        await connection.execute(QUERIES.note_values, jobs, values, objects)
+        held = await connection.fetch(QUERIES.owners_of_values, jobs, values)
+        owners = {(row["job_id"], row["digest"]): row["object_id"] for row in held}
+        taken = {(job_id, own) for job_id, value, own in rows if owners.get((job_id, value), own) != own}
     keys = sorted(wanted)
-    await connection.execute(QUERIES.release_claims, [job for job, _ in keys], [own for _, own in keys], jobs, values)
+    await connection.execute(QUERIES.forget_values, [job for job, _ in keys], [own for _, own in keys], jobs, values)
     return frozenset(taken)
 
 
-async def release(connection: Connection, keys: Iterable[Key]) -> None:
+async def forget(connection: Connection, keys: Iterable[Key]) -> None:
     """Forget every matching value of persons who have no account and get none."""
     gone = sorted(keys)
     if gone:
-        await connection.execute(QUERIES.release_claims, [job for job, _ in gone], [own for _, own in gone], [], [])
+        await connection.execute(QUERIES.forget_values, [job for job, _ in gone], [own for _, own in gone], [], [])
 
 
-class Holders:
+class Owners:
     """Who has the accounts that the outcomes of one batch found at the target."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Holders:
         found = sorted({account for message in messages if (account := _found(message)) is not None})
         if found:
             jobs, accounts = [job for job, _ in found], [account for _, account in found]
-            for row in await connection.fetch(QUERIES.holders_of_accounts, jobs, accounts):
+            for row in await connection.fetch(QUERIES.owners_of_accounts, jobs, accounts):
                 self._by_account[row["job_id"], row["target_id"]] = row["object_id"]
 
     def another(self, message: Message) -> bool:

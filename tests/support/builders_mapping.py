@@ -1,19 +1,16 @@
-"""The template's mapping of users, compiled. A bridge until a job carries its compiled schema."""
+"""Compiled rows and mappings of users, put together by hand."""
 
-from functools import lru_cache
 from typing import Any
 
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import AttributeType, FlowBehavior, FlowType, ObjectFlow
-from shared.contracts.templates.template import MappingKind, Template
+from shared.contracts.templates.template import Template
 from shared.schema.conversion import converter
 from shared.schema.expressions import compile_expression
 from shared.schema.filters import CompiledFilter
 from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
 from shared.schema.options import default_deprovisioning
 from shared.schema.source_attributes import find_source_attribute
-
-ACTIVE = 'Switch([IsSoftDeleted], , "False", "True", "True", "False")'
 
 
 def mapped_attribute(
@@ -47,7 +44,9 @@ def mapped_attribute(
         source=source or expression or "",
         type=kind,
         convert=converter(kind, multivalued=values["multivalued"]),
-        lookup=attribute.property if attribute and attribute.read is None and kind is AttributeType.STRING else None,
+        lookup=attribute.graph_property
+        if attribute and attribute.read is None and kind is AttributeType.STRING
+        else None,
         attribute=attribute,
         constant=constant,
         expression=compiled,
@@ -80,18 +79,3 @@ def object_mapping(rows: tuple[MappedAttribute, ...], template: Template, **more
         rows=rows,
         **values,
     )
-
-
-@lru_cache(maxsize=64)
-def default_mapping(template: Template) -> CompiledObjectMapping:
-    """Return the mapping of a template."""
-    rows = []
-    for row in template.user_mapping:
-        common: dict[str, Any] = {"required": row.required, "matching_priority": row.matching_priority or 0}
-        if row.kind is MappingKind.ACTIVE:
-            rows.append(mapped_attribute(row.target, expression=ACTIVE, kind=AttributeType.BOOLEAN, **common))
-        elif row.kind is MappingKind.CONSTANT:
-            rows.append(mapped_attribute(row.target, constant=row.value, **common))
-        else:
-            rows.append(mapped_attribute(row.target, source=row.source, **common))
-    return object_mapping(tuple(rows), template)
