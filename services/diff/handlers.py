@@ -47,7 +47,7 @@ class Handlers:
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
         loaded = {key: stored.person for key, stored in known.items()}
-        rejected = await cycles.rejected(tx.connection, cycles.of_persons(loaded.values()))
+        rejected = await cycles.rejected(tx.connection, cycles.staged_among(loaded.values()))
         taken = await matching_values.note(tx.connection, _newest(batch, known, rules), rules)
         changed: dict[Key, Stored] = {}
         opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
@@ -68,7 +68,7 @@ class Handlers:
         await store.save_assigned(tx.connection, list(changed.values()))
         after = {key: stored.person for key, stored in changed.items()}
         await cycles.open_cycles(tx.connection, opening)
-        await cycles.join(tx.connection, cycles.of_persons(after.values()))
+        await cycles.join(tx.connection, cycles.staged_among(after.values()))
         await _count(tx, loaded, after)
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:

@@ -34,7 +34,7 @@ class Group:
     that it had, so that members of a group that is gone are told from those of the one that took its place. ``doubtful``: a change with an
     unknown end may have created or altered it. ``entered``: in scope at the last decision. ``members_at``: when the next change of members
     may go out, nothing while none waits. ``member_attempts``: changes of members in a row that came to nothing. ``members_left``: rows of
-    members may hold what is true of an older link.
+    members may hold what is true of an older link. ``failing_since``, ``escrows``, ``staged_in`` and ``released`` are as for a person.
     """
 
     job_id: str
@@ -51,6 +51,10 @@ class Group:
     reasons: tuple[str, ...] = ()
     attempts: int = 0
     next_attempt_at: datetime | None = None
+    failing_since: datetime | None = None
+    escrows: int = 0
+    staged_in: str | None = None
+    released: bool = False
     members_at: datetime | None = None
     member_attempts: int = 0
     members_left: bool = False

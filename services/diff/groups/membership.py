@@ -97,8 +97,9 @@ def refused(membership: Membership, backoff: Backoff, at: datetime) -> Membershi
     """Return the membership after the target refused this one member: later, and ever more rarely. The others go on meanwhile."""
     attempts = membership.attempts + 1
     key = f"{membership.job_id}/{membership.group_id}/{membership.user_id}"
-    wait = backoff.delay(key, attempts, soon=False)
-    return replace(membership, sent_generation=None, attempts=attempts, not_before=at + wait)
+    # It never expires: each attempt is one member more in a change, or a small change of its own.
+    retry = backoff.plan(key, attempts=attempts, escrows=membership.attempts, failing_since=at, at=at, passes=False)
+    return replace(membership, sent_generation=None, attempts=attempts, not_before=retry.at or at + backoff.longest)
 
 
 def of_new_link(membership: Membership) -> Membership:

@@ -1,7 +1,7 @@
 """The table ``membership``, never read as a whole: by user, by the change under way, or the next few for which something is to be done.
 
-Rows are locked in the order of their keys, and nobody who holds one waits for a group; so a batch of users and a change of a group's members
-do not hinder each other for long.
+Rows are locked in the order of their keys, and nobody who holds one waits for a group: a batch of users and a change of members of a
+group do not hinder each other for long.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,17 +25,10 @@ async def lock_of_users(connection: Connection, users: Collection[Key]) -> list[
     return _memberships(await connection.fetch(QUERIES.lock_memberships_of_users, *columns))
 
 
-async def lock_sent(connection: Connection, groups: Collection[Group]) -> dict[Key, list[Membership]]:
-    """Return, by group, the memberships that are in the change of it that is under way."""
-    columns = (
-        [group.job_id for group in groups],
-        [group.object_id for group in groups],
-        [group.generation for group in groups],
-    )
-    found: dict[Key, list[Membership]] = {}
-    for item in _memberships(await connection.fetch(QUERIES.lock_memberships_sent, *columns)):
-        found.setdefault((item.job_id, item.group_id), []).append(item)
-    return found
+async def lock_sent(connection: Connection, group: Group) -> list[Membership]:
+    """Return the memberships that are in the change of the group that is under way."""
+    key = group.job_id, group.object_id
+    return _memberships(await connection.fetch(QUERIES.lock_memberships_sent, *key, group.generation))
 
 
 async def lock_needed(
@@ -64,7 +57,8 @@ async def next_need(connection: Connection, group: Group) -> datetime | None:
 
 async def save(connection: Connection, memberships: Iterable[Membership]) -> None:
     """Write memberships, and forget those that are over."""
-    kept, over = [], []
+    kept: list[tuple[Any, ...]] = []
+    over: list[tuple[Any, ...]] = []
     for item in memberships:
         (over if item.over else kept).append(_row(item))
     if kept:

@@ -5,7 +5,17 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.diff.emissions import Fact
-from services.diff.groups.core import NEED_OF, GroupDecision, GroupOccasion, finish, settle, unchanged
+from services.diff.error_classes import Retrying, kind_of
+from services.diff.groups.core import (
+    NEED_OF,
+    GroupDecision,
+    GroupOccasion,
+    escrowed,
+    finish,
+    settle,
+    unchanged,
+    unlinked,
+)
 from services.diff.groups.group import Group, TargetGroup
 from services.diff.groups.membership import Membership, Need, carried_out, refused, unsettled
 from services.diff.groups.wanted import decide
@@ -38,7 +48,7 @@ def outcome_arrived(group: Group, outcome: ProvisioningOutcome, occasion: GroupO
         return _after_failure(group, current, outcome, occasion)
     if sent.operation is Operation.DELETE:
         facts = [Fact(event=EventName.DELETE, operation=sent.operation)]
-        return settle(group, _unlinked(current), occasion, facts=facts, afresh=True)
+        return settle(group, unlinked(current), occasion, facts=facts, afresh=True)
     known = group.link
     target_id = outcome.target_id or (known.target_id if known else None)
     if target_id is None or occasion.taken:
@@ -46,7 +56,7 @@ def outcome_arrived(group: Group, outcome: ProvisioningOutcome, occasion: GroupO
     link = TargetGroup(target_id=target_id, resource=sent.resource)
     fact = _fact_of(known, link, sent.operation)
     if known is None or known.target_id != target_id:
-        current = replace(_unlinked(current), link_number=group.link_number + 1)
+        current = replace(unlinked(current), link_number=group.link_number + 1)
     current = replace(current, link=link, doubtful=False)
     return settle(group, current, occasion, facts=[fact], afresh=True)
 
@@ -57,11 +67,6 @@ def _not_linked(outcome: ProvisioningOutcome, *, taken: bool) -> ProvisioningOut
     message = "The group that was found is linked to another group of this job" if taken else "The outcome names no id"
     told = failure(code, message, about=ObjectType.GROUP)
     return outcome.model_copy(update={"result": Result.FAILED, "failure": told})
-
-
-def _unlinked(group: Group) -> Group:
-    """Return the group without its link: whoever was a member belongs to nothing any more."""
-    return replace(group, link=None, doubtful=False, members_left=group.members_left or group.link_number > 0)
 
 
 def _fact_of(known: TargetGroup | None, link: TargetGroup, operation: Operation) -> Fact:
@@ -78,34 +83,27 @@ def _after_failure(
     gone = outcome.result is Result.FAILED and code == Code.INVALID_ANCHOR
     refused_ = outcome.result is Result.FAILED
     if gone:
-        current = _unlinked(current)
+        current = unlinked(current)
     elif not refused_:
         current = replace(current, doubtful=True)
     wanted = decide(current, occasion.rules)
     if not wanted.writes:
         return settle(before, current, occasion)
-    attempts = current.attempts + 1
-    backoff = occasion.backoff
-    failed = refused_ or (outcome.result is Result.RETRY_LATER and attempts >= backoff.patience)
+    passes = not refused_ or kind_of(code).retrying is Retrying.QUICKLY
+    after = escrowed(current, occasion, passes=passes, asked=_asked(outcome, occasion))
+    failed = after.escrows > current.escrows
     after = replace(
-        current,
+        after,
         status=UserStatus.FAILED if failed else UserStatus.PENDING,
         reason_code=code or wanted.code,
         reasons=(outcome.failure.message,) if outcome.failure else wanted.reasons,
-        attempts=attempts,
-        next_attempt_at=occasion.at + _wait(current, attempts, outcome, occasion, soon=not refused_),
     )
     facts = [Fact(event=EventName.FAILED, operation=outcome.operation, code=code)] if failed else []
     return finish(after, occasion, reason=f"{outcome.result}: tried again later", facts=facts)
 
 
-def _wait(
-    group: Group, attempts: int, outcome: ProvisioningOutcome, occasion: GroupOccasion, *, soon: bool
-) -> timedelta:
-    backoff = occasion.backoff
-    wait = backoff.delay(message_key(group.job_id, group.object_id), attempts, soon=soon)
-    asked = outcome.retry_at - occasion.at if outcome.retry_at else timedelta(0)
-    return max(wait, min(asked, backoff.longest))
+def _asked(outcome: ProvisioningOutcome, occasion: GroupOccasion) -> timedelta:
+    return outcome.retry_at - occasion.at if outcome.retry_at else timedelta(0)
 
 
 def _members_ended(
@@ -124,13 +122,21 @@ def _members_ended(
             facts.append(Fact(event=EventName.FAILED, operation=outcome.operation, attributes=(MEMBERS,), code=code))
         return _go_on(before, current, occasion, facts)
     attempts = current.member_attempts + 1
-    refused_ = outcome.result is Result.FAILED
-    failed = refused_ or (outcome.result is Result.RETRY_LATER and attempts >= occasion.backoff.patience)
-    current = replace(
-        current,
-        member_attempts=attempts,
-        members_at=occasion.at + _wait(current, attempts, outcome, occasion, soon=not refused_),
+    backoff = occasion.backoff
+    # The escrow of the group itself is another matter, and this one never expires.
+    passes = outcome.result is not Result.FAILED or kind_of(code).retrying is Retrying.QUICKLY
+    retry = backoff.plan(
+        f"{message_key(current.job_id, current.object_id)}/{MEMBERS}",
+        attempts=attempts,
+        escrows=max(0, attempts - backoff.patience) if passes else attempts - 1,
+        failing_since=occasion.at,
+        at=occasion.at,
+        passes=passes,
     )
+    failed = retry.escrowed
+    earliest = occasion.at + min(_asked(outcome, occasion), backoff.longest)
+    at = max(retry.at or occasion.at + backoff.longest, earliest)
+    current = replace(current, member_attempts=attempts, members_at=at)
     facts = []
     if failed:
         facts = [Fact(event=EventName.FAILED, operation=outcome.operation, attributes=(MEMBERS,), code=code)]

@@ -19,6 +19,9 @@ ORDER BY members_at LIMIT $2 FOR UPDATE OF group_object SKIP LOCKED;
 -- name: lock_members_left
 SELECT * FROM group_object WHERE members_left ORDER BY job_id, object_id LIMIT 1 FOR UPDATE SKIP LOCKED;
 
+-- name: lock_staged
+SELECT * FROM group_object WHERE job_id = $1 AND staged_in = $2 ORDER BY object_id LIMIT $3 FOR UPDATE SKIP LOCKED;
+
 -- name: next_due
 SELECT least(
     (
@@ -38,16 +41,33 @@ SELECT least(
 SELECT job_id, target_id, object_id FROM group_object
 WHERE (job_id, target_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND target_id IS NOT NULL;
 
+-- name: note_names
+INSERT INTO group_name (job_id, digest, object_id)
+SELECT DISTINCT ON (job_id, digest) job_id, digest, object_id
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (job_id, digest, object_id, place)
+ORDER BY job_id, digest, place
+ON CONFLICT (job_id, digest) DO NOTHING;
+
+-- name: owners_of_names
+SELECT job_id, digest, object_id FROM group_name
+WHERE (job_id, digest) IN (SELECT * FROM unnest($1::text[], $2::text[]));
+
+-- name: forget_names
+DELETE FROM group_name
+WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    AND (job_id, digest) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]));
+
 -- name: save_groups
 INSERT INTO group_object (
     job_id, object_id, assignment, correlation_id, traceparent, sent_generation, sent_operation, desired, in_flight,
     target_id, confirmed, link_number, doubtful, entered, status, reason_code, reasons, attempts, next_attempt_at,
-    members_at, member_attempts, members_left, event_sequence
+    failing_since, escrows, staged_in, released, members_at, member_attempts, members_left, event_sequence
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::json[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::json[], $9::bool[],
     $10::text[], $11::json[], $12::bigint[], $13::bool[], $14::bool[], $15::text[], $16::text[], $17::json[],
-    $18::int[], $19::timestamptz[], $20::timestamptz[], $21::int[], $22::bool[], $23::bigint[]
+    $18::int[], $19::timestamptz[], $20::timestamptz[], $21::int[], $22::text[], $23::bool[], $24::timestamptz[],
+    $25::int[], $26::bool[], $27::bigint[]
 )
 ON CONFLICT (job_id, object_id) DO UPDATE SET
     assignment = excluded.assignment, correlation_id = excluded.correlation_id, traceparent = excluded.traceparent,
@@ -55,7 +75,9 @@ ON CONFLICT (job_id, object_id) DO UPDATE SET
     in_flight = excluded.in_flight, target_id = excluded.target_id, confirmed = excluded.confirmed,
     link_number = excluded.link_number, doubtful = excluded.doubtful, entered = excluded.entered,
     status = excluded.status, reason_code = excluded.reason_code, reasons = excluded.reasons,
-    attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, members_at = excluded.members_at,
+    attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, failing_since = excluded.failing_since,
+    escrows = excluded.escrows, staged_in = excluded.staged_in, released = excluded.released,
+    members_at = excluded.members_at,
     member_attempts = excluded.member_attempts, members_left = excluded.members_left,
     event_sequence = excluded.event_sequence, changed_at = now();
 
@@ -65,9 +87,7 @@ WHERE (job_id, user_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 ORDER BY job_id, group_id, user_id FOR UPDATE;
 
 -- name: lock_memberships_sent
-SELECT membership.* FROM membership
-WHERE (job_id, group_id, sent_generation) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]))
-ORDER BY job_id, group_id, user_id FOR UPDATE;
+SELECT * FROM membership WHERE job_id = $1 AND group_id = $2 AND sent_generation = $3 ORDER BY user_id FOR UPDATE;
 
 -- name: lock_memberships_needed
 SELECT * FROM membership

@@ -19,20 +19,21 @@ from services.diff.scope import (
     is_default_access,
 )
 from shared.contracts.assignments import DirectoryAssignment, Lifecycle
-from shared.schema.filters import FilterEvaluationError
+from shared.schema.filters import CompiledFilter, FilterEvaluationError
 from shared.schema.options import Event
 
 ENTITLED: Final = "Group has the required role"
-MAPPED: Final = "Groups are provisioned"
 
 
-def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rules: GroupRules) -> Scope:
-    """Return whether the group is to be provisioned; ``record`` is the source object as filters read it."""
-    alone = _left_alone(record, rules)
+def decide_scope(
+    assignment: DirectoryAssignment, record: Mapping[str, Any], rules: GroupRules, filters: CompiledFilter
+) -> Scope:
+    """Return whether the group is to be provisioned; ``record`` is the source object as ``filters`` read it."""
+    alone = _left_alone(record, filters)
     if alone is not None:
         return Scope(standing=Standing.IGNORED, failed=(alone,))
     kept_out = (_assigned(assignment), _entitled(assignment, rules))
-    filtered, told = _filtered(record, rules)
+    filtered, told = _filtered(record, filters)
     inactive = _active(assignment)
     failed = tuple(condition for condition in (*kept_out, filtered, inactive) if condition is not None)
     if not failed:
@@ -52,11 +53,8 @@ def _event(assignment: DirectoryAssignment, *, certain: bool) -> Event:
     return Event.UNASSIGNED if certain else Event.FILTERED_OUT
 
 
-def _left_alone(record: Mapping[str, Any], rules: GroupRules) -> FailedCondition | None:
-    if not rules.enabled:
-        reason = "the job does not map groups, or its target does not take them; groups are left as they are"
-        return FailedCondition(name=MAPPED, code=SkipCode.OUT_OF_SCOPE, reason=reason)
-    for groups, name in ((rules.mapping.filter.input, READ), (rules.mapping.filter.category, BELONGS)):
+def _left_alone(record: Mapping[str, Any], filters: CompiledFilter) -> FailedCondition | None:
+    for groups, name in ((filters.input, READ), (filters.category, BELONGS)):
         if not groups:
             continue
         try:
@@ -88,12 +86,12 @@ def _entitled(assignment: DirectoryAssignment, rules: GroupRules) -> FailedCondi
     return FailedCondition(name=ENTITLED, code=SkipCode.NOT_EFFECTIVELY_ENTITLED, reason=reason)
 
 
-def _filtered(record: Mapping[str, Any], rules: GroupRules) -> tuple[FailedCondition | None, bool]:
+def _filtered(record: Mapping[str, Any], filters: CompiledFilter) -> tuple[FailedCondition | None, bool]:
     """Return what the scoping filter has against the group, and whether that could be found out."""
-    if not rules.mapping.filter.scope:
+    if not filters.scope:
         return None, True
     try:
-        result = rules.mapping.in_scope(record)
+        result = filters.scope.evaluate(record)
     except FilterEvaluationError as error:
         return FailedCondition(name=FILTERED, code=SkipCode.OUT_OF_SCOPE, reason=str(error)), False
     if result.passed:

@@ -53,6 +53,11 @@ async def lock_members_left(connection: Connection) -> dict[Key, StoredGroup]:
     return _by_key(await connection.fetch(QUERIES.lock_members_left))
 
 
+async def lock_staged(connection: Connection, job_id: str, cycle_id: str, limit: int) -> dict[Key, StoredGroup]:
+    """Return groups whose deletion waits with a cycle; those that others have locked are passed over."""
+    return _by_key(await connection.fetch(QUERIES.lock_staged, job_id, cycle_id, limit))
+
+
 async def next_due(connection: Connection) -> datetime | None:
     """Return when the next attempt or the next change of members of any group is due, or nothing when none is planned."""
     found: datetime | None = await connection.fetchval(QUERIES.next_due)
@@ -106,6 +111,10 @@ def _row(item: StoredGroup) -> tuple[Any, ...]:
         _json(group.reasons),
         group.attempts,
         group.next_attempt_at,
+        group.failing_since,
+        group.escrows,
+        group.staged_in,
+        group.released,
         group.members_at,
         group.member_attempts,
         group.members_left,
@@ -139,6 +148,10 @@ def _stored(row: Mapping[str, Any]) -> StoredGroup:
         reasons=tuple(orjson.loads(row["reasons"])),
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],
+        failing_since=row["failing_since"],
+        escrows=row["escrows"],
+        staged_in=row["staged_in"],
+        released=row["released"],
         members_at=row["members_at"],
         member_attempts=row["member_attempts"],
         members_left=row["members_left"],

@@ -1,12 +1,12 @@
 """The decision about one group object: link x scope, as for users. Who belongs to it is decided membership by membership."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from services.diff.groups.group import Group, TargetGroup
 from services.diff.groups.rules import GroupRules
 from services.diff.groups.scope import decide_scope
-from services.diff.scope import FailedCondition, Scope, SkipCode, Standing, numbered
+from services.diff.scope import BELONGS, FailedCondition, Scope, SkipCode, Standing, numbered
 from services.diff.wanted import Kind, Wanted, does_not_create, nothing, skip
 from shared.contracts.changes import ModifiedAttribute
 from shared.contracts.failure_codes import Code
@@ -34,24 +34,38 @@ def decide(group: Group, rules: GroupRules, *, taken: bool = False) -> Wanted:
     return _when_out(group, mapped, scope, rules)
 
 
+_NOT_MAPPED: Final = Scope(
+    standing=Standing.IGNORED,
+    failed=(
+        FailedCondition(
+            name="Groups are provisioned",
+            code=SkipCode.OUT_OF_SCOPE,
+            reason="the job does not map groups, or its target takes none; groups are left as they are",
+        ),
+    ),
+)
+
+
 def look_at(group: Group, rules: GroupRules) -> tuple[Scope, Mapped]:
     """Return where the group stands, and what the mapping makes of it."""
-    assignment = group.assignment
+    mapping, assignment = rules.mapping, group.assignment
+    if mapping is None:
+        return _NOT_MAPPED, Mapped(values={}, matching=())
     record: dict[str, Any] = {**assignment.attributes, "id": group.object_id}
-    scope = decide_scope(assignment, record, rules)
+    scope = decide_scope(assignment, record, rules, mapping.filter)
     record[IS_SOFT_DELETED] = not scope.in_scope
     context = EvaluationContext(now=assignment.observed_at, seed=f"{group.job_id}/{group.object_id}")
-    mapped = rules.mapping.evaluate(record, context)
+    mapped = mapping.evaluate(record, context)
     if mapped.ignored_object and scope.in_scope:
         reason = "an expression of the mapping leaves the group alone (IgnoreObjectFlow)"
-        failed = FailedCondition(name="Mapping", code=SkipCode.IMPORT_SKIPPED, reason=reason)
+        failed = FailedCondition(name=BELONGS, code=SkipCode.IMPORT_SKIPPED, reason=reason)
         scope = Scope(standing=Standing.IGNORED, failed=(failed,))
     return scope, mapped
 
 
 def _when_not_linked(mapped: Mapped, rules: GroupRules, *, taken: bool) -> Wanted:
     if mapped.missing or not mapped.matching:
-        names = ", ".join(mapped.missing) or " or ".join(rules.mapping.matching)
+        names = ", ".join(mapped.missing) or "the attribute to match by"
         reason = f"{names} has no value in the directory; give the group one there"
         failed = FailedCondition(
             name="Required attributes have a value", code=SkipCode.ATTRIBUTE_VALIDATION_FAILED, reason=reason
@@ -103,7 +117,8 @@ def _when_linked(group: Group, link: TargetGroup, mapped: Mapped, rules: GroupRu
 def _differs(path: str, held: Mapping[str, Any], value: Any, rules: GroupRules) -> bool:
     if path not in held or value is None:
         return bool(held.get(path) != value)
-    return rules.mapping.attributes[path].differs(held[path], value)
+    row = rules.mapping.attributes.get(path) if rules.mapping is not None else None
+    return row.differs(held[path], value) if row is not None else bool(held[path] != value)
 
 
 def _when_out(group: Group, mapped: Mapped, scope: Scope, rules: GroupRules) -> Wanted:

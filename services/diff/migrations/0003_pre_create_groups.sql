@@ -19,6 +19,10 @@ CREATE TABLE group_object (
     reasons           json NOT NULL,
     attempts          integer NOT NULL,
     next_attempt_at   timestamptz,
+    failing_since     timestamptz,
+    escrows           integer NOT NULL,
+    staged_in         text,
+    released          boolean NOT NULL,
     members_at        timestamptz,
     member_attempts   integer NOT NULL,
     members_left      boolean NOT NULL,
@@ -32,7 +36,29 @@ CREATE INDEX group_object_next_attempt_at ON group_object (next_attempt_at)
     WHERE next_attempt_at IS NOT NULL AND NOT in_flight;
 CREATE INDEX group_object_members_at ON group_object (members_at) WHERE members_at IS NOT NULL AND NOT in_flight;
 CREATE INDEX group_object_members_left ON group_object (job_id, object_id) WHERE members_left;
+CREATE INDEX group_object_staged_in ON group_object (job_id, staged_in, object_id) WHERE staged_in IS NOT NULL;
 CREATE INDEX group_object_target_id ON group_object (job_id, target_id) WHERE target_id IS NOT NULL;
+
+-- Which group of a job has which name to match by (a digest): nobody else's group at the target is taken for it.
+CREATE TABLE group_name (
+    job_id     text NOT NULL,
+    digest     text NOT NULL,
+    object_id  text NOT NULL,
+    PRIMARY KEY (job_id, digest)
+);
+
+CREATE INDEX group_name_object ON group_name (job_id, object_id);
+
+-- The guard counts groups too.
+CREATE OR REPLACE VIEW staged_removal AS
+SELECT job_id, staged_in AS cycle_id, 'user' AS object_type, object_id FROM person WHERE staged_in IS NOT NULL
+UNION ALL
+SELECT job_id, staged_in, 'group', object_id FROM group_object WHERE staged_in IS NOT NULL;
+
+CREATE OR REPLACE VIEW managed_object AS
+SELECT job_id, 'user' AS object_type, object_id FROM person WHERE linked AND status <> 'disabled'
+UNION ALL
+SELECT job_id, 'group', object_id FROM group_object WHERE target_id IS NOT NULL;
 
 -- One row for each membership: whether the directory has it, and what the target has of it. need is what is to be done, null while
 -- nothing is, or while a change is under way.
@@ -65,14 +91,15 @@ CREATE TABLE members_changed (
     group_id  text NOT NULL
 );
 
--- To whom a person refers, and the account of that one as it was last seen. There is one reference: the manager.
+-- To whom a person refers: the manager, the one reference there is. What it comes to at the target stands with the person.
 CREATE TABLE reference (
     job_id         text NOT NULL,
     object_id      text NOT NULL,
     referenced_id  text NOT NULL,
-    target_id      text,
     PRIMARY KEY (job_id, object_id)
 );
+
+ALTER TABLE person ADD COLUMN resolved json NOT NULL DEFAULT '{}';
 
 CREATE INDEX reference_referenced ON reference (job_id, referenced_id, object_id);
 
