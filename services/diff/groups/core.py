@@ -91,8 +91,8 @@ def look_again(group: Group, occasion: GroupOccasion) -> GroupDecision:
 
 def forget_link(group: Group, occasion: GroupOccasion) -> GroupDecision:
     """Forget the group at the target and match it anew by its name; one that is out of scope is left alone."""
-    if group.in_flight or (group.link is None and not group.doubtful):
-        return unchanged(group, "There is no link, or a change is under way")
+    if group.link is None and not group.doubtful:
+        return unchanged(group, "There is no link")
     return settle(group, unlinked(group), occasion)
 
 
