@@ -146,7 +146,8 @@ def expression_rules() -> Rules:
     """Return rules whose mapping makes ten attributes by nested functions."""
     template = TEMPLATES["scim"]
     rule = template.schema.synchronization_rules[0]
-    users, *others = rule.object_mappings
+    [users] = [one for one in rule.object_mappings if one.source_object_name == "User"]
+    others = [one for one in rule.object_mappings if one is not users]
     kept = tuple(row for row in users.attribute_mappings if row.target_attribute_name in {"active", "externalId"})
     made = tuple(
         AttributeMapping(

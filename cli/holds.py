@@ -1,4 +1,4 @@
-"""``seatkeeper holds``: removals that the source guard holds until an operator approves or rejects them."""
+"""``seatkeeper holds``: removals that a guard holds until an operator approves or rejects them."""
 
 from typing import Any
 from uuid import uuid4
@@ -32,13 +32,14 @@ async def list_holds(client: Client, job: str | None, top: int, as_json: bool) -
         print_json(value)
         return
     print_table(
-        ("HOLD", "STATE", "REMOVALS", "HELD", "WHY", "DETAIL"),
+        ("HOLD", "STATE", "REMOVALS", "HELD", "WHO", "WHY", "DETAIL"),
         [
             (
                 hold["id"],
                 state_of(hold),
                 f"{hold['removals']:,} of {hold['active']:,}",
                 ago(hold["heldAt"]),
+                who(hold["objectIds"], hold["removals"]),
                 hold["description"],
                 hold["detail"],
             )
@@ -46,6 +47,13 @@ async def list_holds(client: Client, job: str | None, top: int, as_json: bool) -
         ],
         empty="No removals are held.",
     )
+
+
+def who(object_ids: list[str], removals: int) -> str:
+    """Return the ids of the first three in a hold, and how many more there are; ``--json`` shows all that are known."""
+    named = ", ".join(object_ids[:3])
+    more = removals - len(object_ids[:3])
+    return f"{named} and {more:,} more" if named and more > 0 else named
 
 
 def state_of(hold: dict[str, Any]) -> str:

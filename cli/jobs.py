@@ -130,4 +130,27 @@ start = _verb("start", "Provisioning is On.", "Set the provisioning status of a 
 pause = _verb(
     "pause", "Provisioning is Off; a running cycle ends first.", "Set the provisioning status of a job to Off."
 )
-restart = _verb("restart", "The next cycle is an initial cycle.", "Begin a new initial cycle; links are kept.")
+
+
+@click.command()
+@click.argument("name", metavar="[JOB]", required=False)
+@job_option
+@click.option(
+    "--reset-scope",
+    default="",
+    help="What is forgotten: Full, or some of Watermark, Escrows, QuarantineState, ConnectorDataStore, ForceDeletes, separated "
+    "by commas  [default: Watermark,Escrows,QuarantineState]",
+)
+@json_option
+@with_console
+async def restart(client: Client, name: str | None, job: str | None, reset_scope: str, as_json: bool) -> None:
+    """Restart JOB: forget how far it was read and what failed; the next cycle is an initial cycle.
+
+    Links are kept unless the scope is Full. ForceDeletes approves every held removal of the deletion guard.
+    """
+    job_id = await client.only_job(name or job)
+    await client.post(f"/jobs/{job_id}/restart", {"criteria": {"resetScope": reset_scope}})
+    if as_json:
+        print_json({"id": job_id, "ok": True})
+    else:
+        click.echo("Restart asked for; what it forgets is forgotten within seconds.")

@@ -28,6 +28,22 @@ async def user(client: Client, user: str, job: str | None, as_json: bool) -> Non
     )
 
 
+@click.command()
+@click.argument("user")
+@job_option
+@click.option("--reason", default="", help="Why; kept in the audit log.")
+@json_option
+@with_console
+async def retry(client: Client, user: str, job: str | None, reason: str, as_json: bool) -> None:
+    """Try USER again at once, who failed; USER is a directory object id or a user principal name."""
+    path = f"/jobs/{await client.only_job(job)}/users/{quote(user, safe='')}/retry"
+    asked = await client.request("POST", path, None, headers={"X-Seatkeeper-Reason": reason} if reason else None)
+    if as_json:
+        print_json(asked)
+    else:
+        click.echo(f"Asked for: {asked['id']} is tried again within seconds while the job runs, if it has failed.")
+
+
 def _pool(value: dict[str, Any]) -> str:
     """Return how the pool is called; a job definition may leave both names out."""
     return " of ".join(name for name in (value["licenseType"], value["applicationInstance"]) if name) or "licenses"

@@ -1,4 +1,4 @@
-"""Approving and rejecting held removals: the request goes to the watcher, which alone decides what becomes of the hold."""
+"""Approving and rejecting held removals: the request goes to the guard that holds them, which alone decides what becomes of the hold."""
 
 import json
 from collections.abc import Mapping
@@ -70,13 +70,13 @@ def refusal(fact: HoldFact, pending: Mapping[str, Any] | None, decision: Decisio
         asked = _ASKED[Decision(pending["decision"])]
         return (
             f"The {asked} was asked for by {pending['requested_by']} already; "
-            "the watcher carries it out within seconds while the job runs."
+            "it is carried out within seconds while the job runs."
         )
     return None
 
 
 async def decide(tx: Transaction, request: Request, wish: Wish) -> dict[str, Any]:
-    """Ask the watcher to let held removals out, or to throw them away; returns the hold as it is shown.
+    """Ask the guard to let held removals out, or to throw them away; returns the hold as it is shown.
 
     Audit row and request are in this transaction. Raises ``JobNotFoundError``, ``HoldNotFoundError``, ``NotHeldError``, ``KeyReusedError``.
     """

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from services.console.store import QUERIES
 from services.console.tokens import Operator
-from shared.contracts.control import JobRecord, OperatorRequest, RequestKind, ScheduleState
+from shared.contracts.control import JobRecord, OperatorRequest, RequestKind, ResetScope, ScheduleState
 from shared.contracts.ids import JOB_OBJECT, derived_id
 from shared.contracts.job import Credential, JobDefinition, MicrosoftGraphSource
 from shared.contracts.message import ObjectType
+from shared.contracts.restart import ask
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.database import Connection
 from shared.runtime.transaction import Transaction
@@ -71,6 +72,7 @@ class StoredJob:
     schedule: ScheduleState
     secrets: Mapping[str, StoredSecret]
     restarts: int
+    resets: Mapping[ResetScope, int]
     deleted: bool
     created_at: datetime
     changed_at: datetime
@@ -152,6 +154,7 @@ async def change_job(
             wanted.deleted,
             tx.now,
             wanted.restarts,
+            json.dumps(dict(wanted.resets)),
         )
     )
     await _publish(tx, request, job, action=action, details=details, before=known)
@@ -175,11 +178,22 @@ async def set_schedule(tx: Transaction, request: Request, job_id: str, state: Sc
     return await change_job(tx, request, job_id, action, decide, details={})
 
 
-async def restart(tx: Transaction, request: Request, job_id: str) -> StoredJob:
-    """Ask for a new initial cycle: the watermarks are forgotten, links and licenses are kept."""
+async def restart(tx: Transaction, request: Request, job_id: str, scopes: frozenset[ResetScope]) -> StoredJob:
+    """Ask everybody to forget what ``scopes`` name; licenses are kept whatever is forgotten."""
     return await change_job(
-        tx, request, job_id, "jobs.restart", lambda job: replace(job, restarts=job.restarts + 1), details={}
+        tx,
+        request,
+        job_id,
+        "jobs.restart",
+        lambda job: forget(job, scopes),
+        details={"resetScope": sorted(scopes)},
     )
+
+
+def forget(job: StoredJob, scopes: frozenset[ResetScope]) -> StoredJob:
+    """Return the job with one more request to forget each scope: counters, so that who reads late still sees what was asked for."""
+    restarts, resets = ask(job.restarts, job.resets, scopes)
+    return replace(job, restarts=restarts, resets=resets)
 
 
 async def _publish(
@@ -214,6 +228,7 @@ async def _publish(
             schedule=job.schedule,
             secrets={name: secret.ciphertext for name, secret in job.secrets.items()},
             restarts=job.restarts,
+            resets=dict(job.resets),
             deleted=job.deleted,
             changed_at=tx.now,
         ),
@@ -256,6 +271,7 @@ def _job_of(row: Mapping[str, Any]) -> StoredJob:
             for name, secret in json.loads(row["secrets"]).items()
         },
         restarts=row["restarts"],
+        resets={ResetScope(scope): count for scope, count in json.loads(row["resets"]).items()},
         deleted=row["deleted"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],

@@ -88,7 +88,8 @@ VALUES ($1, 1, $2, $3, '{}', $4, $5, $5) ON CONFLICT DO NOTHING RETURNING *;
 
 -- name: save_job
 UPDATE job_definition
-SET version = $2, definition = $3, schedule = $4, secrets = $5, deleted = $6, changed_at = $7, restarts = $8 WHERE job_id = $1
+SET version = $2, definition = $3, schedule = $4, secrets = $5, deleted = $6, changed_at = $7, restarts = $8, resets = $9
+WHERE job_id = $1
 RETURNING *;
 
 -- name: append_audit

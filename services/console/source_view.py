@@ -22,6 +22,8 @@ HELD_BECAUSE: Final[Mapping[HoldReason, str]] = {
     HoldReason.TOO_MANY: "more removals than one cycle may bring",
     HoldReason.EMPTY_LISTING: "the listing of assignments came back empty",
     HoldReason.RESYNC: "they come from a stream that was read anew",
+    HoldReason.DELETION_THRESHOLD: "more accounts would be disabled or deleted by one cycle than the deletion threshold allows",
+    HoldReason.CYCLE_NOT_CLOSED: "the end of their cycle has not come, so nobody knows how many there are",
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -125,19 +127,21 @@ def lasted(seconds: float | None) -> str:
 
 
 def is_pending(fact: HoldFact, decision: str) -> bool:
-    """Return whether the newest request, for that decision, waits for the watcher. What was rejected can still be approved."""
+    """Return whether the newest request, for that decision, waits for the guard. What was rejected can still be approved."""
     return fact.state is HoldState.HELD or (fact.state is HoldState.REJECTED and decision == "approve")
 
 
 def show_hold(fact: HoldFact, asked: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return one hold; ``asked`` is the newest request of an operator, shown until the watcher has answered it."""
+    """Return one hold; ``asked`` is the newest request of an operator, shown until the guard has answered it."""
     pending = asked is not None and asked["decision"] is not None and is_pending(fact, asked["decision"])
     return {
         "id": fact.object_id,
         "state": fact.state,
         "reason": fact.reason,
         "description": HELD_BECAUSE[fact.reason],
+        "guard": fact.guard,
         "removals": fact.removals,
+        "objectIds": fact.object_ids,
         "active": fact.active,
         "detail": fact.detail,
         "heldAt": fact.held_at,

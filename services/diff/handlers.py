@@ -21,13 +21,14 @@ from services.diff.groups import members
 from services.diff.groups.handlers import GroupHandlers
 from services.diff.health.store import add_deltas
 from services.diff.health.tally import by_job
+from services.diff.job_rules import job_rules
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.references import store as references
 from services.diff.references.resolving import resolved
 from services.diff.removals import cycles
 from services.diff.removals.staging import removal_let_out
-from services.diff.rules import Rules, job_rules
+from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
@@ -76,7 +77,13 @@ class Handlers:
                 opening.append(item.message)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
-        await store.save_assigned(tx.connection, list(changed.values()))
+        seen = {
+            key: one
+            for key, one in changed.items()
+            if key in loaded and one.person.differs_in_its_assignment_only(loaded[key])
+        }
+        await store.save_seen(tx.connection, list(seen.values()))
+        await store.save_assigned(tx.connection, [one for key, one in changed.items() if key not in seen])
         after = {key: stored.person for key, stored in changed.items()}
         await cycles.open_cycles(tx.connection, opening)
         await cycles.join(tx.connection, cycles.staged_among(after.values()))

@@ -1,7 +1,7 @@
 """What is known of one person in one job: wanted by the directory, sent towards the target, confirmed by it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,14 @@ class Person:
     user_sequence: int = 0
     resolved: Mapping[str, str] = field(default_factory=dict)
 
+    def differs_in_its_assignment_only(self, other: "Person") -> bool:
+        """Return whether ``other`` is this person with nothing changed but, perhaps, the assignment."""
+        for name in _BESIDES_ASSIGNMENT:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine is not theirs and mine != theirs:
+                return False
+        return True
+
     @property
     def generation(self) -> int:
         """Return the newest generation that was sent, 0 before the first."""
@@ -81,3 +89,6 @@ class Person:
     def is_active(self, path: str) -> bool:
         """Return whether the target confirmed an account that attribute ``path`` does not say is out of use."""
         return self.account is not None and self.account.resource.get(path) is not False
+
+
+_BESIDES_ASSIGNMENT = tuple(field.name for field in fields(Person) if field.name != "assignment")

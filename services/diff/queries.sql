@@ -49,6 +49,15 @@ ON CONFLICT (job_id, object_id) DO UPDATE SET
     excluded.user_sequence, resolved = excluded.resolved, assignment = excluded.assignment, correlation_id = excluded.correlation_id,
     traceparent = excluded.traceparent, changed_at = now();
 
+-- name: save_seen
+UPDATE person SET
+    assignment = new.assignment, correlation_id = new.correlation_id, traceparent = new.traceparent, changed_at =
+    now()
+FROM unnest($1::text[], $2::text[], $3::json[], $4::text[], $5::text[]) AS new (
+    job_id, object_id, assignment, correlation_id, traceparent
+)
+WHERE person.job_id = new.job_id AND person.object_id = new.object_id;
+
 -- name: save_decided
 UPDATE person SET
     sent_generation = new.sent_generation, sent_operation = new.sent_operation, desired = new.desired, touched

@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final, Self
-
-import orjson
 
 from shared.contracts.job import JobSettings
 from shared.contracts.synchronization_schema import FlowBehavior, FlowType, ObjectFlow
 from shared.contracts.templates.template import Template
-from shared.runtime.jobs import Job
 from shared.schema.mapping import CompiledObjectMapping, MappedAttribute
 from shared.schema.options import Action, Deprovisioning, Event
 from shared.schema.source_attributes import APP_ROLE_ASSIGNMENTS
@@ -25,10 +21,9 @@ class Rules:
     """The rules of one job.
 
     ``flows`` are the mapped attributes that do not simply always flow; ``only_on_create`` and ``only_if_absent`` are the paths among them
-    that an account which existed before keeps. ``always`` are paths that go with every update. ``references`` are paths of other objects. ``any_case`` are paths where a difference
-    in case alone is none. ``shared_values``: two users may have the same matching value, so who has which is kept.
-    ``reads_roles``: the
-    mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
+    that an account which existed before keeps. ``always`` are paths that go with every update. ``references`` are paths of other objects.
+    ``any_case`` are paths where a difference in case alone is none. ``shared_values``: two users may have the same matching value, so who
+    has which is kept. ``reads_roles``: the mapping looks at the app roles. ``fingerprint`` differs for rules that may decide otherwise.
     """
 
     mapping: CompiledObjectMapping
@@ -123,25 +118,3 @@ class Rules:
 def _unique(row: MappedAttribute) -> bool:
     """Return whether no two users can have the same value: it is the object id itself."""
     return row.attribute is not None and row.attribute.name in _UNIQUE_BY_NATURE
-
-
-_made: dict[str, tuple[Job, Rules]] = {}
-"""The rules of each job, kept as long as the job is the same: its definition is parsed once for each version."""
-
-
-def job_rules(job: Job) -> Rules:
-    """Return the rules of a job, made once for each version of it; raises ``SchemaUnusableError`` while it has no schema."""
-    known = _made.get(job.job_id)
-    if known is not None and known[0] is job:
-        return known[1]
-    rules = Rules.of(job.definition.settings, job.template, job.schema.users, fingerprint=_fingerprint(job))
-    _made[job.job_id] = (job, rules)
-    return rules
-
-
-def _fingerprint(job: Job) -> str:
-    settings = job.definition.settings.model_dump(
-        mode="json", include={"required_roles", "skip_out_of_scope_deletions"}
-    )
-    decisive = orjson.dumps([job.definition.template, settings, job.schema.schema.document()])
-    return blake2b(decisive, digest_size=16).hexdigest()

@@ -9,8 +9,8 @@ from services.diff import store
 from services.diff.core import rules_changed
 from services.diff.groups.core import look_again
 from services.diff.handlers import Handlers
+from services.diff.job_rules import job_rules
 from services.diff.removals import cycles
-from services.diff.rules import job_rules
 from services.diff.store import QUERIES
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.errors import LeaseLostError

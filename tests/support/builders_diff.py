@@ -8,18 +8,19 @@ from typing import Any, TypeVar
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion
 from services.diff.rules import Rules
-from shared.contracts.assignments import AppRole, CycleKind, DirectoryAssignment, Lifecycle
+from shared.contracts.assignments import AppRole, CycleKind, CycleMark, DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change
 from shared.contracts.cloudevents import Envelope, headers_of
-from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.control import JobRecord, ResetScope, ScheduleState
 from shared.contracts.failure_codes import Code, failure
-from shared.contracts.ids import JOB_OBJECT, derived_id
+from shared.contracts.ids import CYCLE_OBJECT, JOB_OBJECT, derived_id
 from shared.contracts.job import JobDefinition, JobSettings, MicrosoftGraphSource, Target
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
 from shared.contracts.synchronization_schema import Filter, FilterClause, FilterGroup, FilterOperand
 from shared.contracts.templates import TEMPLATES
+from shared.contracts.topics import DATA_PARTITIONS
 from shared.runtime.transaction import Received
 from shared.schema.compiling import template_default
 from shared.schema.filters import CompiledFilter, compile_filter
@@ -84,15 +85,24 @@ def scoping_filter(*clauses: tuple[str, str, str], part: str = "groups") -> Comp
 
 
 def job_record(
-    job_id: str = JOB, *, version: int = 1, schedule: ScheduleState = ScheduleState.ACTIVE, deleted: bool = False
+    job_id: str = JOB,
+    *,
+    version: int = 1,
+    schedule: ScheduleState = ScheduleState.ACTIVE,
+    deleted: bool = False,
+    restarts: int = 0,
+    resets: dict[ResetScope, int] | None = None,
+    **settings: Any,
 ) -> JobRecord:
     return JobRecord(
         job_id=job_id,
         object_type=ObjectType.JOB,
         object_id=JOB_OBJECT,
         sequence=version,
-        definition=definition(),
+        definition=definition(**settings),
         schedule=schedule,
+        restarts=restarts,
+        resets=resets or {},
         deleted=deleted,
         changed_at=AT,
     )
@@ -124,6 +134,8 @@ def assignment(
     job_id: str = JOB,
     object_id: str = OBJECT,
     object_type: ObjectType = ObjectType.USER,
+    cycle_id: str = "cycle-1",
+    cycle_kind: CycleKind = CycleKind.INITIAL,
     **changed: Any,
 ) -> DirectoryAssignment:
     if roles is None:
@@ -133,8 +145,8 @@ def assignment(
         object_type=object_type,
         object_id=object_id,
         sequence=sequence,
-        cycle_id="cycle-1",
-        cycle_kind=CycleKind.INITIAL,
+        cycle_id=cycle_id,
+        cycle_kind=cycle_kind,
         assigned=assigned,
         roles=tuple(roles),
         lifecycle=lifecycle,
@@ -142,6 +154,33 @@ def assignment(
         assigned_at=AT,
         observed_at=AT,
     )
+
+
+def marks(
+    cycle_id: str = "cycle-1",
+    *,
+    number: int = 1,
+    job_id: str = JOB,
+    kind: CycleKind = CycleKind.INITIAL,
+    started_at: datetime = AT,
+) -> list[CycleMark]:
+    """The marks that close a cycle, one for each partition."""
+    return [
+        CycleMark(
+            job_id=job_id,
+            object_type=ObjectType.CYCLE,
+            object_id=CYCLE_OBJECT,
+            sequence=number,
+            cycle_id=cycle_id,
+            cycle_kind=kind,
+            partition=partition,
+            partitions=DATA_PARTITIONS,
+            objects=1,
+            started_at=started_at,
+            ended_at=started_at,
+        )
+        for partition in range(DATA_PARTITIONS)
+    ]
 
 
 def outcome(change: Change, result: Result = Result.DONE, **changed: Any) -> ProvisioningOutcome:

@@ -27,6 +27,22 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
 
+class Criteria(BaseModel):
+    """What a restart forgets: reset scopes, separated by commas (Microsoft Graph, ``synchronizationJobRestartCriteria``)."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    reset_scope: str = Field(default="", max_length=200)
+
+
+class Restart(BaseModel):
+    """The body of a restart; without one it is that of "Restart provisioning"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    criteria: Criteria = Criteria()
+
+
 class Secrets(BaseModel):
     """The credentials of a job; what is not named stays as it is, null forgets it."""
 

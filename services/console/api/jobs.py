@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from services.console import job_definitions, read
 from services.console.api.access import Access, frame_of
-from services.console.api.bodies import IdempotencyKey, JobId, Patch, Reason
+from services.console.api.bodies import IdempotencyKey, JobId, Patch, Reason, Restart
 from services.console.api.problems import FieldError, Json, field_errors, invalid
 from services.console.job_definitions import StoredJob
 from services.console.merge_patch import merge_patch
@@ -19,6 +19,7 @@ from shared.contracts.addresses import check_addresses
 from shared.contracts.control import ScheduleState
 from shared.contracts.ids import job_id_for
 from shared.contracts.job import JobDefinition
+from shared.contracts.restart import parse_reset_scope
 from shared.runtime.frame import Frame
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -117,10 +118,20 @@ async def pause_job(request: Request, job: JobId, operator: AnOperator, reason: 
 
 
 @router.post("/{job}/restart")
-async def restart_job(request: Request, job: JobId, operator: AnOperator, reason: Reason = "") -> Response:
-    """Begin a new initial cycle; links and licenses are kept."""
+async def restart_job(
+    request: Request, job: JobId, operator: AnOperator, asked: Restart | None = None, reason: Reason = ""
+) -> Response:
+    """Restart: ``criteria.resetScope`` says what is forgotten (``Full``, or some of ``Watermark``, ``Escrows``, ``QuarantineState``,
+    ``ConnectorDataStore``, ``ForceDeletes``). Without one: watermark, escrows and quarantine; links and licenses are kept.
+    """
+    try:
+        scopes = parse_reset_scope(asked.criteria.reset_scope if asked else "")
+    except ValueError as problem:
+        raise invalid([FieldError(field="criteria.resetScope", message=str(problem))]) from None
     async with frame_of(request).transaction() as tx:
-        changed = await job_definitions.restart(tx, job_definitions.Request(operator=operator, reason=reason), job)
+        changed = await job_definitions.restart(
+            tx, job_definitions.Request(operator=operator, reason=reason), job, scopes
+        )
     return Json(read.show_job(changed))
 
 

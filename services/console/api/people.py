@@ -1,13 +1,14 @@
 """The people of a job: where each stands and why, who holds a license, who waits, who failed."""
 
 from typing import Annotated
+from uuid import uuid4
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from services.console import job_definitions, read
+from services.console import job_definitions, read, retries
 from services.console.api.access import frame_of
-from services.console.api.bodies import Cursor, JobId, Limit, decode_cursor, encode_cursor
-from services.console.api.jobs import Viewer
+from services.console.api.bodies import Cursor, IdempotencyKey, JobId, Limit, Reason, decode_cursor, encode_cursor
+from services.console.api.jobs import AnOperator, Viewer
 from services.console.api.problems import Json, ProblemError
 from shared.contracts.public import UserStatus
 
@@ -42,6 +43,26 @@ async def get_user(
     if found is None:
         raise no_such_user()
     return Json(found)
+
+
+@router.post("/users/{user}/retry", status_code=202)
+async def retry_user(
+    request: Request,
+    job: JobId,
+    user: Annotated[str, Path(min_length=1, max_length=320)],
+    operator: AnOperator,
+    key: IdempotencyKey = None,
+    reason: Reason = "",
+) -> Response:
+    """Try a failed user again at once, by directory object id or user principal name, also when its attempts have expired."""
+    async with frame_of(request).transaction() as tx:
+        await job_definitions.load_job(tx.connection, job)
+        found = await read.user(tx.connection, job, user)
+        if found is None:
+            raise no_such_user()
+        asked = job_definitions.Request(operator=operator, reason=reason)
+        await retries.retry(tx, asked, job, found["id"], key or str(uuid4()))
+    return Json({"id": found["id"], "status": found["status"]}, status_code=202)
 
 
 @router.get("/licenses")

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from services.console.holds import Decision
-from shared.contracts.source import HoldReason, HoldState, StreamPhase
+from shared.contracts.source import Guard, HoldReason, HoldState, StreamPhase
 
 
 class Shape(BaseModel):
@@ -81,7 +81,7 @@ class Source(Shape):
 
 
 class Requested(Shape):
-    """What an operator asked for and the watcher has not answered yet."""
+    """What an operator asked for and the guard has not answered yet."""
 
     decision: Decision
     by: str
@@ -90,13 +90,18 @@ class Requested(Shape):
 
 
 class Hold(Shape):
-    """Removals of one cycle that are held; ``removals`` of ``active`` assigned users and groups."""
+    """Removals of one cycle that are held: ``removals`` of ``active`` objects: assigned (source guard) or managed (deletion guard).
+
+    ``object_ids`` names at most 1,000 of them; the source guard names none.
+    """
 
     id: str
     state: HoldState
     reason: HoldReason
     description: str
+    guard: Guard
     removals: int
+    object_ids: list[str]
     active: int
     detail: str
     held_at: AwareDatetime

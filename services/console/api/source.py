@@ -60,7 +60,7 @@ async def approve_hold(
     key: IdempotencyKey = None,
     reason: Reason = "",
 ) -> Response:
-    """Let held removals out, once: the watcher does it within seconds while the job runs. A reason is required, in the body or in
+    """Let held removals out, once: their guard does it within seconds while the job runs. A reason is required, in the body or in
     ``X-Seatkeeper-Reason``. The same Idempotency-Key again asks for nothing new.
     """
     wish = Wish(job_id=job, hold_id=hold, decision=Decision.APPROVE, idempotency_key=key or str(uuid4()))
@@ -84,7 +84,7 @@ async def reject_hold(
 
 
 async def ask(request: Request, operator: Operator, wish: Wish, reason: str) -> dict[str, Any]:
-    """Ask the watcher for what the operator wants, and return the hold as it is shown; raises ``ProblemError`` without a needed reason."""
+    """Ask the guard for what the operator wants, and return the hold as it is shown; raises ``ProblemError`` without a needed reason."""
     reason = reason.strip()
     if wish.decision is Decision.APPROVE and not reason:
         raise invalid([FieldError(field="reason", message="is required: say why these people may be removed")])

@@ -13,17 +13,20 @@ from services.diff.handlers import Handlers
 from services.diff.removals.releasing import Releasing
 from services.diff.rules import Rules
 from services.diff.rules_pass import decide_batch, rules_pass
+from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change
-from shared.contracts.control import ScheduleState
+from shared.contracts.control import JobRecord, ScheduleState
 from shared.contracts.job import DeletionThreshold, JobSettings
 from shared.contracts.message import Message
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.contracts.source import HoldFact
+from shared.contracts.templates import TEMPLATES
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import store_jobs
 from tests.support.builders_diff import (
     BACKOFF,
     JOB,
+    TEMPLATE,
     assignment,
     job_record,
     mapping_of,
@@ -179,6 +182,30 @@ async def define(frame: Frame, record: Any) -> None:
         await store_jobs(tx, [received(record)])
 
 
+async def test_a_saved_schema_is_what_is_decided_by_and_what_cannot_be_used_changes_nothing(frame: Frame) -> None:
+    await provision_everybody(frame)
+    await run_pass(frame)
+    document = TEMPLATES[TEMPLATE].schema.document()
+    mappings = document["synchronizationRules"][0]["objectMappings"]
+    mapping = next(item for item in mappings if item["sourceObjectName"] == "User")
+    for row in mapping["attributeMappings"]:
+        if row["targetAttributeName"] == "title":
+            row["source"] = {"type": "Function", "expression": 'Append("Dr. ", [surname])'}
+    await define(frame, with_schema(2, document))
+    await run_pass(frame)
+    updates = [item for item in await emitted(frame) if item.operation == "update"]
+    assert {(part.path, part.new) for item in updates for part in item.modified} == {("title", "Dr. Example")}
+    await define(frame, with_schema(3, {**document, "synchronizationRules": []}))
+    await run_pass(frame)
+    assert len([item for item in await emitted(frame) if item.operation == "update"]) == len(PEOPLE)
+
+
+def with_schema(version: int, document: dict[str, Any]) -> JobRecord:
+    return job_record(version=version).model_copy(
+        update={"synchronization_schema": document, "schema_version": version - 1}
+    )
+
+
 # One account for one user.
 
 
@@ -248,3 +275,16 @@ async def test_no_matching_value_is_kept_where_people_can_read_it(frame: Frame, 
         digests = [row["digest"] for row in await connection.fetch("SELECT digest FROM matching_value")]
     assert len(digests) == 2
     assert not any("ada" in digest or "first" in digest for digest in digests)
+
+
+async def test_whoever_is_only_seen_again_is_remembered_with_the_newer_word(frame: Frame) -> None:
+    await provision_everybody(frame)
+    name = PEOPLE[0]
+    values: dict[str, Any] = {"object_id": name, "userPrincipalName": f"{name}@example.org"}
+    await give(frame, assignment(2, **values))
+    async with frame.connection() as connection:
+        row = await connection.fetchrow("SELECT * FROM person WHERE object_id = $1", name)
+    assert DirectoryAssignment.model_validate_json(row["assignment"]).sequence == 2
+    assert (row["status"], row["linked"], row["sent_generation"]) == ("provisioned", True, 1)
+    await give(frame, assignment(1, surname="Older", **values))
+    assert len(await emitted(frame)) == len(PEOPLE)

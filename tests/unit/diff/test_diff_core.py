@@ -385,3 +385,12 @@ def test_a_doubt_that_comes_late_is_none_when_a_newer_change_has_ended_well() ->
     ended = outcome_arrived(leaving.person, nothing, occasion()).person
     late = outcome_arrived(ended, outcome(creation, Result.RETRY_LATER), occasion())
     assert (late.person, late.emissions) == (ended, ())
+
+
+def test_only_a_person_with_nothing_but_a_new_assignment_counts_as_just_seen() -> None:
+    person = provisioned()
+    seen = assignment_arrived(person, assignment(2), occasion()).person
+    assert seen is not person
+    assert seen.differs_in_its_assignment_only(person)
+    changed = assignment_arrived(person, assignment(2, surname="Sample"), occasion()).person
+    assert not changed.differs_in_its_assignment_only(person)

@@ -1,5 +1,6 @@
 """diff against a model of everything around it: a directory, a writer with a target, and a Kafka that swaps and repeats."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from services.diff.decision_table import look_at
 from services.diff.mapping import kept_back
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
+from services.diff.removals.staging import removal_let_out
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Operation
 from shared.contracts.failure_codes import Code, failure
@@ -55,6 +57,7 @@ class Model(RuleBasedStateMachine):
         self.accounts = 0
         self.drifted = False
         self.reports_wishes = False
+        self.guarded = False
         self.delivered = 0
         self.license_sequence = 0
         self.generations: list[int] = []
@@ -76,7 +79,14 @@ class Model(RuleBasedStateMachine):
 
     def deliver_assignment(self, index: int) -> None:
         self.delivered = max(self.delivered, index + 1)
-        self.take(assignment_arrived(self.person, self.assignments[index], occasion(self.job_rules, at=self.at)))
+        cycle = f"cycle-{index}" if self.guarded else None
+        happened = replace(occasion(self.job_rules, at=self.at), cycle=cycle)
+        decision = assignment_arrived(self.person, self.assignments[index], happened)
+        # A removal that a cycle caused is only ever sent once that cycle lets it out.
+        released = self.person is not None and self.person.released
+        if self.guarded and not released and not decision.person.license_waiting:
+            assert all(change.operation is not Operation.DISABLE for change in changes(decision))
+        self.take(decision)
 
     def deliver_outcome(self, told: ProvisioningOutcome) -> None:
         assert self.person is not None
@@ -127,9 +137,10 @@ class Model(RuleBasedStateMachine):
 
     # What may happen, in any order.
 
-    @initialize(reports_wishes=st.booleans())
-    def first(self, reports_wishes: bool = False) -> None:
+    @initialize(reports_wishes=st.booleans(), guarded=st.booleans())
+    def first(self, reports_wishes: bool = False, guarded: bool = False) -> None:
         self.reports_wishes = reports_wishes
+        self.guarded = guarded
         self.observe()
         self.deliver_assignment(0)
 
@@ -193,6 +204,12 @@ class Model(RuleBasedStateMachine):
         self.at += timedelta(seconds=seconds)
         self.take(retry_due(self.person, occasion(self.job_rules, at=self.at)))
 
+    @precondition(lambda self: self.person is not None and self.person.staged_in)
+    @rule()
+    def the_cycle_lets_its_removals_out(self) -> None:
+        assert self.person is not None
+        self.take(removal_let_out(self.person, occasion(self.job_rules, at=self.at)))
+
     @precondition(lambda self: self.account is not None)
     @rule()
     def the_account_vanishes(self) -> None:
@@ -218,10 +235,13 @@ class Model(RuleBasedStateMachine):
         if person.in_flight:
             assert person.status in {UserStatus.PENDING, UserStatus.WAITING}
             assert person.next_attempt_at is None
+        elif person.staged_in is not None:
+            assert person.next_attempt_at is None
         elif person.next_attempt_at is not None:
             assert person.status in {UserStatus.PENDING, UserStatus.FAILED}
         else:
-            assert person.status in {UserStatus.PROVISIONED, UserStatus.SKIPPED, UserStatus.DISABLED}
+            settled = {UserStatus.PROVISIONED, UserStatus.SKIPPED, UserStatus.DISABLED}
+            assert person.status in (settled if person.failing_since is None else {UserStatus.FAILED})
 
     # In the end everything arrives, and no fault happens any more.
 
@@ -235,8 +255,14 @@ class Model(RuleBasedStateMachine):
                 self.execute("none")
                 continue
             assert self.person is not None
+            if self.person.staged_in is not None:
+                self.the_cycle_lets_its_removals_out()
+                continue
             if self.person.next_attempt_at is None:
-                return
+                if self.person.status is not UserStatus.FAILED:
+                    return
+                self.observe()  # its attempts have expired: a change of the source begins anew
+                continue
             self.at = max(self.at, self.person.next_attempt_at)
             self.take(retry_due(self.person, occasion(self.job_rules, at=self.at)))
         raise AssertionError("it does not come to rest")
