@@ -42,13 +42,6 @@ class Job:
         """Return the template of the job's kind of target."""
         return TEMPLATES[self.definition.template]
 
-    def source_attributes(self, object_type: ObjectType) -> tuple[str, ...]:
-        """Return the Microsoft Graph properties of users or of groups that the job reads, sorted, each once.
-
-        ``manager`` among those of users stands for the directory object id of the manager.
-        """
-        return GROUP_ATTRIBUTES if object_type is ObjectType.GROUP else self.template.source_attributes
-
     @property
     def schema(self) -> CompiledSchema:
         """Return the compiled schema in force; raises ``SchemaUnusableError`` while there is none."""
