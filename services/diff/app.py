@@ -27,12 +27,17 @@ def build(settings: DiffSettings) -> Service:
     assignments that they close.
     """
     wake = asyncio.Event()
-    handlers = Handlers(backoff=settings.backoff(), retry_batch=settings.diff_retry_batch_users)
+    handlers = Handlers(
+        backoff=settings.backoff(),
+        retry_batch=settings.diff_retry_batch_users,
+        gathering=timedelta(seconds=settings.diff_gather_members_seconds),
+    )
     judging = Judging(policy=settings.quarantine_policy(), probe_users=settings.diff_retry_batch_users)
     keeping = Keeping(
         wake=wake,
         releasing=Releasing(
-            releases=(handlers.release,), patience=timedelta(seconds=settings.diff_cycle_patience_seconds)
+            releases=(handlers.release, handlers.groups.release),
+            patience=timedelta(seconds=settings.diff_cycle_patience_seconds),
         ),
         judging=judging,
         resetting=Resetting(handlers=handlers, judging=judging, batch=settings.diff_retry_batch_users),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from services.diff import matching_values, store
@@ -14,26 +15,29 @@ from services.diff.core import (
     retry_due,
     with_assignment,
 )
+from services.diff.flows import envelope_of
+from services.diff.following import move_of
+from services.diff.groups import members
+from services.diff.groups.handlers import GroupHandlers
 from services.diff.health.store import add_deltas
 from services.diff.health.tally import by_job
 from services.diff.job_rules import job_rules
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
+from services.diff.references import store as references
+from services.diff.references.resolving import resolved
 from services.diff.removals import cycles
 from services.diff.removals.staging import removal_let_out
 from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
-from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome, Result
 from shared.runtime.jobs import Job
 from shared.runtime.transaction import Received, Transaction
 
 M = TypeVar("M", bound=Message)
-
-_SOURCE = "/seatkeeper/diff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,20 @@ class Handlers:
 
     backoff: Backoff
     retry_batch: int
+    gathering: timedelta = timedelta(seconds=1)
+
+    @property
+    def groups(self) -> GroupHandlers:
+        """Return the handlers of groups."""
+        return GroupHandlers(backoff=self.backoff, batch=self.retry_batch, gathering=self.gathering)
 
     async def assignments(self, tx: Transaction, received: Sequence[Received[DirectoryAssignment]]) -> None:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
+        await self.groups.assignments(tx, received)
         batch, rules = await _select(tx, received)
         known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
         loaded = {key: stored.person for key, stored in known.items()}
-        rejected = await cycles.rejected(tx.connection, cycles.of_persons(loaded.values()))
+        rejected = await cycles.rejected(tx.connection, cycles.staged_among(loaded.values()))
         taken = await matching_values.note(tx.connection, _newest(batch, known, rules), rules)
         changed: dict[Key, Stored] = {}
         opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
@@ -75,12 +86,13 @@ class Handlers:
         await store.save_assigned(tx.connection, [one for key, one in changed.items() if key not in seen])
         after = {key: stored.person for key, stored in changed.items()}
         await cycles.open_cycles(tx.connection, opening)
-        await cycles.join(tx.connection, cycles.of_persons(after.values()))
-        await _count(tx, loaded, {key: person for key, person in after.items() if key not in seen})
+        await cycles.join(tx.connection, cycles.staged_among(after.values()))
+        await _tell(tx, loaded, after)
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Decide on what became of changes; what diff itself said about skips is passed over."""
         theirs = [item for item in received if item.message.result is not Result.SKIPPED]
+        await self.groups.outcomes(tx, theirs)
         await self._decide(tx, theirs, outcome_arrived)
 
     async def licenses(self, tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
@@ -93,6 +105,30 @@ class Handlers:
         rules = rules_of(await tx.jobs({job_id for job_id, _ in due}))
         await self.decide_anew(tx, due, rules, retry_due)
         return len(due)
+
+    async def resolve(self, tx: Transaction) -> int:
+        """Look at references of persons who refer to somebody else, or have another account; return how many words there were about it.
+
+        A piece of it at a time: somebody to whom thousands refer is gone on with in the next transaction.
+        """
+        words = await references.take_changed(tx.connection, self.retry_batch)
+        if not words:
+            return 0
+        found = await references.out_of_step(tx.connection, words, self.retry_batch)
+        if len(found) == self.retry_batch:
+            await references.note_changed(tx.connection, words)
+        targets = {
+            (one.job_id, one.object_id): {one.referenced_id: one.target_id} if one.target_id else {} for one in found
+        }
+        persons = await store.lock_persons(tx.connection, targets)
+        rules = rules_of(await tx.jobs({job_id for job_id, _ in persons}))
+        await self.decide_anew(
+            tx,
+            persons,
+            rules,
+            lambda person, occasion: resolved(person, targets[person.job_id, person.object_id], occasion),
+        )
+        return len(words)
 
     async def release(self, tx: Transaction, job_id: str, cycle_id: str) -> int:
         """Send removals of persons that their cycle lets out, at most one batch of them; return how many there were."""
@@ -120,11 +156,11 @@ class Handlers:
             occasion = self._occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken)
             decision = decide(one.person, replace(occasion, cycle=cycle))
             if decision.person != one.person or decision.emissions:
-                _emit(tx, decision, _envelope_of(one, tx))
+                _emit(tx, decision, envelope_of(one.person.assignment, one.flow, tx.now))
                 changed[key] = decision.person
         await store.save_decided(tx.connection, list(changed.values()))
         await _forget_values(tx, changed, rules)
-        await _count(tx, {key: one.person for key, one in stored.items()}, changed)
+        await _tell(tx, {key: one.person for key, one in stored.items()}, changed)
 
     async def _decide(
         self,
@@ -155,7 +191,7 @@ class Handlers:
                 persons[key] = changed[key] = decision.person
         await store.save_decided(tx.connection, list(changed.values()))
         await _forget_values(tx, changed, rules)
-        await _count(tx, loaded, changed)
+        await _tell(tx, loaded, changed)
 
     def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
@@ -198,8 +234,13 @@ async def _forget_values(tx: Transaction, changed: Mapping[Key, Person], rules: 
     await matching_values.forget(tx.connection, gone)
 
 
-async def _count(tx: Transaction, before: Mapping[Key, Person], after: Mapping[Key, Person]) -> None:
+async def _tell(tx: Transaction, before: Mapping[Key, Person], after: Mapping[Key, Person]) -> None:
+    """Let everything that follows persons follow: the counts, memberships, references."""
     await add_deltas(tx.connection, by_job((before.get(key), person) for key, person in after.items()))
+    moves = [move for key, person in after.items() if (move := move_of(before.get(key), person)) is not None]
+    if moves:
+        await members.follow(tx, moves)
+        await references.follow(tx.connection, moves)
 
 
 def _key(message: Message) -> Key:
@@ -209,18 +250,3 @@ def _key(message: Message) -> Key:
 def _emit(tx: Transaction, decision: Decision, cause: Envelope) -> None:
     for emission in decision.emissions:
         tx.emit(emission.message, event_id=emission.event_id, cause=cause)
-
-
-def _envelope_of(stored: Stored, tx: Transaction) -> Envelope:
-    """Return the flow of a person's newest assignment as a cause: a timer has no message of its own."""
-    assignment = stored.person.assignment
-    return Envelope(
-        id=derived_id("assignment", assignment.job_id, assignment.object_id, assignment.sequence),
-        source=_SOURCE,
-        type=assignment.type,
-        subject=assignment.key,
-        time=tx.now,
-        sequence=assignment.sequence,
-        correlation_id=stored.flow.correlation_id,
-        traceparent=stored.flow.traceparent,
-    )

@@ -4,6 +4,7 @@ from typing import Any
 
 from services.diff.mapping import kept_back, notes_of
 from services.diff.person import Account
+from services.diff.references.values import reference_values, unresolved
 from services.diff.rules import Rules
 from services.diff.wanted import (
     Case,
@@ -94,9 +95,13 @@ def keep_in_step(case: Case) -> Wanted:
     person, rules, account = case.person, case.rules, case.person.account
     assert account is not None, "the table asks for a linked account"
     notes = notes_of(case.mapped)
+    if case.mapped.references:
+        notes += unresolved(person, case.mapped)
     if not rules.updates:
         return nothing("The account is left as it is (the Update action is off)", notes=notes)
     wanted = values_for(account, case.mapped, rules)
+    if rules.references:
+        wanted = {**wanted, **reference_values(person, case.mapped, rules)}
     if enough := _what_is_enough(case, account, wanted):
         return nothing(enough, notes=notes)
     confirmed = account.resource

@@ -1,6 +1,7 @@
 """What is known of one person in one job: wanted by the directory, sent towards the target, confirmed by it."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +39,8 @@ class Person:
 
     ``staged_in``: the cycle whose removals this person's one waits with; nothing of it was sent. ``released``: the removal was let out,
     so that its further attempts go out without being counted again. ``failing_since`` and ``escrows``: the first failure of a row of
-    failures that do not pass by themselves, and how many there were (the escrow of Entra).
+    failures that do not pass by themselves, and how many there were (the escrow of Entra). ``resolved``: account ids at the target by
+    the object ids of those whom the person refers to, as they were last seen.
     """
 
     job_id: str
@@ -64,6 +66,7 @@ class Person:
     license_waiting: bool = False
     event_sequence: int = 0
     user_sequence: int = 0
+    resolved: Mapping[str, str] = field(default_factory=dict)
 
     def differs_in_its_assignment_only(self, other: "Person") -> bool:
         """Return whether ``other`` is this person with nothing changed but, perhaps, the assignment."""

@@ -26,14 +26,15 @@ INSERT INTO person (
     job_id, object_id, sent_generation, sent_operation, desired, touched, in_flight, linked, target_id,
     confirmed, settled_generation, doubtful, entered, status, reason_code, reasons, attempts,
     next_attempt_at, failing_since, escrows, staged_in, released, license_sequence, license_generation,
-    license_waiting, event_sequence, user_sequence, assignment, correlation_id, traceparent
+    license_waiting, event_sequence, user_sequence, resolved, assignment, correlation_id,
+    traceparent
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::bigint[], $4::text[], $5::json[], $6::json[], $7::bool[], $8::bool[],
     $9::text[], $10::json[], $11::bigint[], $12::json[], $13::bool[], $14::text[], $15::text[],
     $16::json[], $17::int[], $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[], $22::bool[],
-    $23::bigint[], $24::bigint[], $25::bool[], $26::bigint[], $27::bigint[], $28::json[], $29::text[],
-    $30::text[]
+    $23::bigint[], $24::bigint[], $25::bool[], $26::bigint[], $27::bigint[], $28::json[], $29::json[],
+    $30::text[], $31::text[]
 )
 ON CONFLICT (job_id, object_id) DO UPDATE SET
     sent_generation = excluded.sent_generation, sent_operation = excluded.sent_operation, desired =
@@ -45,7 +46,7 @@ ON CONFLICT (job_id, object_id) DO UPDATE SET
     escrows = excluded.escrows, staged_in = excluded.staged_in, released = excluded.released, license_sequence =
     excluded.license_sequence, license_generation = excluded.license_generation, license_waiting =
     excluded.license_waiting, event_sequence = excluded.event_sequence, user_sequence =
-    excluded.user_sequence, assignment = excluded.assignment, correlation_id = excluded.correlation_id,
+    excluded.user_sequence, resolved = excluded.resolved, assignment = excluded.assignment, correlation_id = excluded.correlation_id,
     traceparent = excluded.traceparent, changed_at = now();
 
 -- name: save_seen
@@ -66,17 +67,17 @@ UPDATE person SET
     new.attempts, next_attempt_at = new.next_attempt_at, failing_since = new.failing_since, escrows =
     new.escrows, staged_in = new.staged_in, released = new.released, license_sequence = new.license_sequence,
     license_generation = new.license_generation, license_waiting = new.license_waiting, event_sequence =
-    new.event_sequence, user_sequence = new.user_sequence, changed_at = now()
+    new.event_sequence, user_sequence = new.user_sequence, resolved = new.resolved, changed_at = now()
 FROM unnest(
     $1::text[], $2::text[], $3::bigint[], $4::text[], $5::json[], $6::json[], $7::bool[], $8::bool[],
     $9::text[], $10::json[], $11::bigint[], $12::json[], $13::bool[], $14::text[], $15::text[],
     $16::json[], $17::int[], $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[], $22::bool[],
-    $23::bigint[], $24::bigint[], $25::bool[], $26::bigint[], $27::bigint[]
+    $23::bigint[], $24::bigint[], $25::bool[], $26::bigint[], $27::bigint[], $28::json[]
 ) AS new (
     job_id, object_id, sent_generation, sent_operation, desired, touched, in_flight, linked, target_id,
     confirmed, settled_generation, doubtful, entered, status, reason_code, reasons, attempts,
     next_attempt_at, failing_since, escrows, staged_in, released, license_sequence, license_generation,
-    license_waiting, event_sequence, user_sequence
+    license_waiting, event_sequence, user_sequence, resolved
 )
 WHERE person.job_id = new.job_id AND person.object_id = new.object_id;
 

@@ -1,15 +1,17 @@
-"""The retry timer: one process of the service tries again what is due, with the newest state that is wanted."""
+"""The retry timer: one process of the service tries again what is due, lets members of groups go out, and resolves references."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from services.diff import store
+from services.diff.groups import store as groups
 from services.diff.handlers import Handlers
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
 from shared.runtime.leases import Lease
 from shared.runtime.service import Background
+from shared.runtime.transaction import Transaction
 
 LEASE = "diff/retries"
 LONGEST_NAP_SECONDS = 1.0
@@ -39,13 +41,18 @@ async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
         lease.check()
         async with frame.transaction() as tx:
             await lease.fence(tx.connection)
-            served = await handlers.retries(tx)
-            due = None if served else await store.next_due(tx.connection)
+            served = await handlers.retries(tx) + await handlers.groups.work(tx) + await handlers.resolve(tx)
+            due = None if served else await _next_due(tx)
             await tx.flush()
             crash_point("diff.retry.before_commit")
         frame.health.arrived(LEASE)
         if not served:
             await frame.pause(_nap(due))
+
+
+async def _next_due(tx: Transaction) -> datetime | None:
+    found = await store.next_due(tx.connection), await groups.next_due(tx.connection)
+    return min((at for at in found if at is not None), default=None)
 
 
 def _nap(due: datetime | None) -> float:

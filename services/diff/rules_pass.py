@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from services.diff import store
 from services.diff.core import rules_changed
+from services.diff.groups.core import look_again
 from services.diff.handlers import Handlers
 from services.diff.job_rules import job_rules
 from services.diff.removals import cycles
@@ -89,8 +90,9 @@ async def decide_batch(tx: Transaction, handlers: Handlers, job_id: str) -> tupl
         _log.info("rules changed", action="rules_pass", job_id=job_id, reason="everybody is decided about anew")
     after = "" if begins or row is None else row["done_up_to"]
     persons = await store.lock_after(tx.connection, job_id, after, handlers.retry_batch)
-    if persons and begins:
+    if begins:
         await cycles.open_pass(tx.connection, job_id, _cycle_id(number), tx.now)
+        await handlers.groups.look_at_job(tx, job_id, look_again, cycle=_cycle_id(number))
     await handlers.decide_anew(tx, persons, {job_id: rules}, rules_changed, cycle=_cycle_id(number))
     last = max(object_id for _, object_id in persons) if len(persons) == handlers.retry_batch else None
     if last is None:

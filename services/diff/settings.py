@@ -35,6 +35,9 @@ class DiffSettings(Settings):
         description="Days after which a failed user is not tried again by itself",
     )
     diff_retry_batch_users: int = Field(default=500, ge=1, le=5_000, description="Most users tried again at once")
+    diff_gather_members_seconds: Seconds = Field(
+        default=1, description="How long changed members of a group wait for more, so that they go out in one request"
+    )
     diff_cycle_patience_seconds: Seconds = Field(
         default=900,
         description="How long removals wait for the end of their cycle before they are held, with that as the reason",

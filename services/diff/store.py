@@ -141,6 +141,7 @@ def _row(person: Person) -> tuple[Any, ...]:
         person.license_waiting,
         person.event_sequence,
         person.user_sequence,
+        _json(person.resolved) if person.resolved else "{}",
     )
 
 
@@ -187,5 +188,6 @@ def _stored(row: Any) -> Stored:
         license_waiting=row["license_waiting"],
         event_sequence=row["event_sequence"],
         user_sequence=row["user_sequence"],
+        resolved=orjson.loads(row["resolved"]),
     )
     return Stored(person=person, flow=Flow(correlation_id=row["correlation_id"], traceparent=row["traceparent"]))

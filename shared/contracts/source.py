@@ -122,10 +122,10 @@ def guard_of(hold_id: str) -> Guard:
 
 
 class HoldFact(Message):
-    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the users and groups still in it.
+    """Removals of one cycle that wait for an operator; ``object_id`` is the hold id. ``removals`` counts the objects still in it.
 
-    ``active`` is how many users and groups were assigned (source guard), or how many objects were managed (deletion guard), when the hold
-    was made. ``object_ids`` names those in it, at most 1,000. ``detail`` says in one sentence what happened and what to do.
+    ``active`` is how many objects were assigned (source guard) or managed (deletion guard) when the hold was made.
+    ``object_ids`` names those in it, at most 1,000. ``detail`` says in one sentence what happened and what to do.
     """
 
     topic: ClassVar[str] = "provisioning.outcomes.v1"

@@ -62,18 +62,18 @@ def object_mapping(rows: tuple[MappedAttribute, ...], template: Template, **more
         "filter": CompiledFilter(),
         "keep_managing_released_links": True,
         "deprovisioning": default_deprovisioning(ObjectType.USER, template.capabilities),
+        "object_type": ObjectType.USER,
+        "name": "Users",
+        "enabled": True,
+        "members_path": None,
         **more,
     }
     matching = sorted((row for row in rows if row.matching_priority), key=lambda row: row.matching_priority)
     active = [row.path for row in rows if row.expression and "IsSoftDeleted" in row.expression.attributes]
     return CompiledObjectMapping(
-        object_type=ObjectType.USER,
-        name="Users",
-        enabled=True,
         attributes={row.path: row for row in rows},
         matching=tuple(row.path for row in matching),
         active_path=active[0] if active else None,
-        members_path=None,
         redacted=frozenset(row.path for row in rows if row.redact),
         source_attributes=(),
         rows=rows,

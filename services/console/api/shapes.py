@@ -90,8 +90,7 @@ class Requested(Shape):
 
 
 class Hold(Shape):
-    """Removals of one cycle that are held: ``removals`` of ``active`` assigned users and groups (source guard) or managed objects
-    (deletion guard).
+    """Removals of one cycle that are held: ``removals`` of ``active`` objects: assigned (source guard) or managed (deletion guard).
 
     ``object_ids`` names at most 1,000 of them; the source guard names none.
     """

@@ -1,9 +1,10 @@
-"""What one person adds to the counts of its job. Pure: a batch sums the differences, so that nobody ever counts all persons."""
+"""What one object adds to the counts of its job. Pure: a batch sums the differences, so that nobody ever counts all objects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from services.diff.groups.group import Group
 from services.diff.person import Person
 from shared.contracts.public import UserStatus
 
@@ -38,8 +39,8 @@ class Tally:
 NOTHING = Tally()
 
 
-def difference(before: Person | None, after: Person) -> Tally:
-    """Return how the counts of the job change when a person does."""
+def difference(before: Person | Group | None, after: Person | Group) -> Tally:
+    """Return how the counts of the job change when an object does."""
     failed, fails = _fails(before), _fails(after)
     well, is_well = _is_well(before), _is_well(after)
     return Tally(
@@ -50,7 +51,7 @@ def difference(before: Person | None, after: Person) -> Tally:
     )
 
 
-def by_job(changes: Iterable[tuple[Person | None, Person]]) -> dict[str, Tally]:
+def by_job(changes: Iterable[tuple[Person | Group | None, Person | Group]]) -> dict[str, Tally]:
     """Return how the counts of each job change, without those that stay as they are."""
     sums: dict[str, Tally] = {}
     for before, after in changes:
@@ -59,10 +60,10 @@ def by_job(changes: Iterable[tuple[Person | None, Person]]) -> dict[str, Tally]:
     return {job_id: total for job_id, total in sums.items() if total}
 
 
-def _fails(person: Person | None) -> bool:
+def _fails(person: Person | Group | None) -> bool:
     """While an attempt is under way the failure still stands: it has not succeeded yet."""
     return person is not None and person.failing_since is not None
 
 
-def _is_well(person: Person | None) -> bool:
+def _is_well(person: Person | Group | None) -> bool:
     return person is not None and person.failing_since is None and person.status is UserStatus.PROVISIONED

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from services.diff.groups.group import Group
 from services.diff.person import Person
 from services.diff.removals.judging import CycleState, judge
 from shared.contracts.assignments import CycleMark, DirectoryAssignment
@@ -75,9 +76,9 @@ def cycle_of(row: Any) -> Cycle:
     return Cycle(**{name: row[name] for name in names}, state=CycleState(row["state"]), reason=reason)
 
 
-def of_persons(persons: Iterable[Person]) -> set[tuple[str, str]]:
-    """Return job and cycle of every removal that waits among these persons."""
-    return {(person.job_id, person.staged_in) for person in persons if person.staged_in is not None}
+def staged_among(objects: Iterable[Person | Group]) -> set[tuple[str, str]]:
+    """Return job and cycle of every removal that waits among these persons or groups."""
+    return {(one.job_id, one.staged_in) for one in objects if one.staged_in is not None}
 
 
 async def open_cycles(connection: Connection, assignments: Iterable[DirectoryAssignment]) -> None:

@@ -10,6 +10,9 @@ from typing import Final
 
 from services.diff import store
 from services.diff.core import Decision, Occasion
+from services.diff.groups import core
+from services.diff.groups.core import GroupDecision, GroupOccasion
+from services.diff.groups.group import Group
 from services.diff.handlers import Handlers, rules_of
 from services.diff.health.judging import Judging
 from services.diff.person import Person
@@ -32,6 +35,11 @@ _OF_EVERYBODY: Final[dict[str, Callable[[Person, Occasion], Decision]]] = {
     ResetScope.CONNECTOR_DATA_STORE: forget_link,
     ResetScope.ESCROWS: forget_escrow,
     SWEEP: look_again,
+}
+_OF_EVERY_GROUP: Final[dict[str, Callable[[Group, GroupOccasion], GroupDecision]]] = {
+    ResetScope.CONNECTOR_DATA_STORE: core.forget_link,
+    ResetScope.ESCROWS: core.forget_escrow,
+    SWEEP: core.look_again,
 }
 _ORDER: Final = (
     ResetScope.CONNECTOR_DATA_STORE,
@@ -84,9 +92,10 @@ class Resetting:
         """Decide about the next persons; a removal that follows waits with all others of this pass, and is counted with them at its end."""
         cycle_id = f"{scope}.{count}"
         persons = await store.lock_after(tx.connection, job.job_id, position, self.batch)
+        if not position:
+            await cycles.open_pass(tx.connection, job.job_id, cycle_id, tx.now)
+            await self.handlers.groups.look_at_job(tx, job.job_id, _OF_EVERY_GROUP[scope], cycle=cycle_id)
         if persons:
-            if not position:
-                await cycles.open_pass(tx.connection, job.job_id, cycle_id, tx.now)
             await self.handlers.decide_anew(
                 tx, persons, rules_of({job.job_id: job}), _OF_EVERYBODY[scope], cycle=cycle_id
             )

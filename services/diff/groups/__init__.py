@@ -1,0 +1,1 @@
+"""Groups as objects at the target, and who belongs to them."""
