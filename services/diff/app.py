@@ -6,6 +6,7 @@ from datetime import timedelta
 from services.diff.handlers import Handlers
 from services.diff.health.judging import Judging
 from services.diff.keeping import Keeping
+from services.diff.previews.making import Previews
 from services.diff.removals.handlers import Marks
 from services.diff.removals.releasing import Releasing
 from services.diff.requests import Requests
@@ -42,6 +43,7 @@ def build(settings: DiffSettings) -> Service:
         judging=judging,
         resetting=Resetting(handlers=handlers, judging=judging, batch=settings.diff_retry_batch_users),
     )
+    previews = Previews(handlers, timedelta(seconds=settings.diff_preview_seconds))
     return Service(
         name="diff",
         settings=settings,
@@ -51,7 +53,7 @@ def build(settings: DiffSettings) -> Service:
             Subscription(message=LicenseFact, handler=handlers.licenses),
             Subscription(message=ProvisioningOutcome, handler=handlers.outcomes),
             Subscription(message=JobCondition, handler=judging.conditions),
-            Subscription(message=OperatorRequest, handler=Requests(wake, judging)),
+            Subscription(message=OperatorRequest, handler=Requests(wake, judging, previews)),
         ),
-        background=(retry_timer(handlers), keeping.background(), rules_pass(handlers)),
+        background=(retry_timer(handlers), keeping.background(), rules_pass(handlers), previews.background()),
     )

@@ -78,7 +78,11 @@ def retry_due(person: Person, occasion: Occasion) -> Decision:
 
 def rules_changed(person: Person, occasion: Occasion) -> Decision:
     """Decide anew by other rules than those of the last decision. When they come to the same, nothing changes, not even what is stored."""
-    wanted = decide(person, occasion.rules, taken=occasion.taken)
+    return by_other_rules(person, decide(person, occasion.rules, taken=occasion.taken), occasion)
+
+
+def by_other_rules(person: Person, wanted: Wanted, occasion: Occasion) -> Decision:
+    """Carry out what other rules want of a person."""
     if wanted.kind is Kind.NOTHING and person.next_attempt_at is None and wanted.in_scope is person.entered:
         return unchanged(person, wanted.reason)
     decision = settle(person, person, wanted, occasion, afresh=True)

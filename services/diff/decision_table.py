@@ -76,7 +76,12 @@ def decide(person: Person, rules: Rules, *, taken: bool = False, trust_done: boo
     While a change is under way it is compared with what that one carries, otherwise with what the target confirmed. ``taken``: another
     user of the job has a matching value of this one. ``trust_done`` is that of ``Case``.
     """
-    case = look_at(person, rules, trust_done=trust_done)
+    return decide_case(look_at(person, rules, trust_done=trust_done), taken=taken)
+
+
+def decide_case(case: Case, *, taken: bool = False) -> Wanted:
+    """Return what is wanted of somebody of whom everything was found out."""
+    person, rules = case.person, case.rules
     link = link_of(person)
     match = Match.TAKEN if taken else Match.OPEN
     if link is not Link.PRESENT and kept_back(case.mapped, rules):
@@ -96,8 +101,12 @@ def look_at(person: Person, rules: Rules, *, trust_done: bool = True) -> Case:
 
 def digests_of(person: Person, rules: Rules) -> frozenset[str]:
     """Return what stands for the matching values that are this person's: of somebody in scope, or with an account."""
-    case = look_at(person, rules)
-    if not (case.scope.in_scope or person.may_exist):
+    return digests_of_case(look_at(person, rules))
+
+
+def digests_of_case(case: Case) -> frozenset[str]:
+    """Return what stands for the matching values of somebody of whom everything was found out."""
+    if not (case.scope.in_scope or case.person.may_exist):
         return frozenset()
     return frozenset(digest_of(value) for value in case.mapped.matching)
 

@@ -7,14 +7,14 @@ from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import derived_id
 
-_SOURCE = "/seatkeeper/diff"
+SOURCE = "/seatkeeper/diff"
 
 
 def envelope_of(assignment: DirectoryAssignment, flow: Flow, at: datetime) -> Envelope:
     """Return an envelope that stands for the assignment, with the correlation id and the trace it came with."""
     return Envelope(
         id=derived_id("assignment", assignment.job_id, assignment.object_id, assignment.sequence),
-        source=_SOURCE,
+        source=SOURCE,
         type=assignment.type,
         subject=assignment.key,
         time=at,

@@ -1,5 +1,6 @@
 """Who is in scope: an account is created or found for them, and kept as the mapping says."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from services.diff.mapping import kept_back, notes_of
@@ -115,8 +116,8 @@ def keep_in_step(case: Case) -> Wanted:
         again = {path: wanted[path] for path in rules.always if path not in named and wanted.get(path) is not None}
         changes += modified(again, confirmed, frozenset(again), rules)
     names = ", ".join(item.path for item in changes)
-    enables = confirmed.get(rules.active_path) is False and resource.get(rules.active_path) is not False
-    reason = f"In scope again; the account is enabled ({names})" if enables else f"Attributes differ: {names}"
+    back = comes_back(account, resource, rules)
+    reason = f"In scope again; the account is enabled ({names})" if back else f"Attributes differ: {names}"
     return Wanted(
         kind=Kind.UPDATE,
         reason=_noted(reason, notes),
@@ -126,6 +127,12 @@ def keep_in_step(case: Case) -> Wanted:
         matching=case.mapped.matching,
         notes=notes,
     )
+
+
+def comes_back(account: Account, resource: Mapping[str, Any], rules: Rules) -> bool:
+    """Return whether an account that was out of use is in use when it holds ``resource``."""
+    path = rules.active_path
+    return account.resource.get(path) is False and resource.get(path) is not False
 
 
 def _is_new(path: str, value: Any, base: dict[str, Any], rules: Rules) -> bool:

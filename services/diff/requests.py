@@ -1,10 +1,11 @@
-"""What operators asked of diff: decisions on holds of the deletion guard, a start (which ends a quarantine), retries of failed users."""
+"""What operators asked of diff: decisions on holds of the deletion guard, starts (which end a quarantine), retries, previews."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from services.diff.health.judging import Judging
+from services.diff.previews.making import Previews
 from services.diff.removals import cycles
 from services.diff.removals.handlers import decide
 from services.diff.removals.judging import CycleState, decided
@@ -23,9 +24,10 @@ _WANTED: Final = {RequestKind.APPROVE_HOLD: CycleState.APPROVED, RequestKind.REJ
 class Requests:
     """Takes requests; ``wake`` lets removals that were approved go out at once. Requests to other services are passed over."""
 
-    def __init__(self, wake: asyncio.Event, judging: Judging) -> None:
+    def __init__(self, wake: asyncio.Event, judging: Judging, previews: Previews) -> None:
         self._wake = wake
         self._judging = judging
+        self._previews = previews
 
     async def __call__(self, tx: Transaction, received: Sequence[Received[OperatorRequest]]) -> None:
         """Carry the requests out; a repeat finds nothing left to do."""
@@ -38,6 +40,8 @@ class Requests:
             elif request.kind is RequestKind.RETRY and request.object_type is ObjectType.USER:
                 found = await retry_user(tx.connection, request.job_id, request.object_id, tx.now)
                 _log.info("retry asked for", action="retry", job_id=request.job_id, failed=found)
+            elif request.kind is RequestKind.PREVIEW:
+                await self._previews.ask(tx, item)
 
     async def _decide(self, tx: Transaction, request: OperatorRequest) -> None:
         hold_id = request.hold_id or request.object_id

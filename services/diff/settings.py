@@ -60,6 +60,10 @@ class DiffSettings(Settings):
         default=28, gt=0, description="Days after which a quarantined job is not tried again"
     )
 
+    diff_preview_seconds: Seconds = Field(
+        default=600, description="How long the plan of one preview may take, from the moment it was asked for"
+    )
+
     def backoff(self) -> Backoff:
         """Return the schedule of retries."""
         return Backoff(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.contracts.job import JobDefinition
 from shared.contracts.message import Message
+from shared.contracts.preview import PreviewWish
 
 
 class ScheduleState(StrEnum):
@@ -60,12 +61,14 @@ class RequestKind(StrEnum):
     RESIZE_POOL = "resizePool"
     APPROVE_HOLD = "approveHold"
     REJECT_HOLD = "rejectHold"
+    PREVIEW = "preview"
 
 
 class OperatorRequest(Message):
     """Something that an operator asked for, with the reason given; ``idempotency_key`` makes a repeat harmless.
 
     ``hold_id`` names the hold that is approved or rejected; its object is the hold (``objectType`` hold, ``objectId`` the hold id).
+    ``preview`` is what is to be looked at; its object is the preview, and ``sequence`` rises with each one of the job.
     """
 
     topic: ClassVar[str] = "control.requests.v1"
@@ -76,5 +79,6 @@ class OperatorRequest(Message):
     idempotency_key: str
     capacity: int | None = None
     hold_id: str | None = None
+    preview: PreviewWish | None = None
     requested_by: str
     at: datetime

@@ -18,6 +18,7 @@ class ObjectType(StrEnum):
     JOB = "job"
     SOURCE = "source"
     HOLD = "hold"
+    PREVIEW = "preview"
 
 
 class Part(BaseModel):

@@ -10,6 +10,7 @@ from shared.contracts.changes import Change, Command
 from shared.contracts.control import JobRecord, OperatorRequest
 from shared.contracts.message import Message
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.preview import PreviewFact, PreviewRows
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
 from shared.contracts.source import HoldFact, SourceState
 
@@ -88,11 +89,20 @@ COMMANDS: Final = Topic(
 )
 OUTCOMES: Final = Topic(
     name="provisioning.outcomes.v1",
-    purpose="What was done: outcomes of changes, and facts about licenses, cycles and jobs.",
+    purpose="What was done: outcomes of changes, and facts about licenses, cycles and jobs, and plans of previews.",
     partitions=DATA_PARTITIONS,
     cleanup=Cleanup.DELETE,
     retention=timedelta(days=30),
-    messages=(ProvisioningOutcome, LicenseFact, CycleFact, JobCondition, HoldFact, SourceState),
+    messages=(
+        ProvisioningOutcome,
+        LicenseFact,
+        CycleFact,
+        JobCondition,
+        HoldFact,
+        SourceState,
+        PreviewRows,
+        PreviewFact,
+    ),
     producers=(WRITER, ALLOCATOR, DIFF, WATCHER),
     consumers=(DIFF, ALLOCATOR, NOTIFIER, CONSOLE),
 )

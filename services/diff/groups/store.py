@@ -81,7 +81,7 @@ async def save_groups(connection: Connection, stored: Sequence[StoredGroup]) -> 
 
 
 def _by_key(rows: Sequence[Mapping[str, Any]]) -> dict[Key, StoredGroup]:
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 def _json(value: Any) -> str:
@@ -122,7 +122,8 @@ def _row(item: StoredGroup) -> tuple[Any, ...]:
     )
 
 
-def _stored(row: Mapping[str, Any]) -> StoredGroup:
+def stored_of(row: Mapping[str, Any]) -> StoredGroup:
+    """Return the group of a row."""
     sent = None
     if row["sent_operation"] is not None:
         sent = SentChange(
