@@ -25,6 +25,7 @@ COMMANDS = {
     "retry": ("cli.people:retry", "Try one failed user again at once."),
     "licenses": ("cli.people:licenses", "Show the licenses of a job and who is waiting."),
     "schema": ("cli.schema:schema", "Show, export, import and restore the mappings and filters of a job."),
+    "preview": ("cli.preview:preview", "Show what a change of the schema, filter or settings would do."),
     "source": ("cli.source:source", "Show how far the source of a job was read."),
     "holds": ("cli.holds:holds", "List, approve and reject removals that are held."),
     "token": ("cli.token:token", "Create bearer tokens for the console."),

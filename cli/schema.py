@@ -115,17 +115,27 @@ def _write(file: Path, document: Any) -> None:
     help="A schema as Entra or `schema export` writes it; - reads standard input.",
 )
 @click.option("--check", is_flag=True, help="Only look through it; nothing is saved.")
+@click.option("--preview", help="Id of the preview that showed it; anything else than what was shown is refused.")
 @_REASON
 @json_option
 @with_console
-async def import_(client: Client, job: str | None, file: IO[bytes], check: bool, reason: str, as_json: bool) -> None:
+async def import_(
+    client: Client,
+    job: str | None,
+    *,
+    file: IO[bytes],
+    check: bool,
+    preview: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
     """Save the schema in a file for JOB; a new initial cycle follows. Exit status 1 when something in it cannot be done."""
     job_id = await client.only_job(job)
     try:
         document = orjson.loads(file.read())
     except orjson.JSONDecodeError as error:
         raise CommandFailedError(f"{file.name} is not JSON: {error}") from None
-    query = {"validateOnly": "true"} if check else {}
+    query = {"validateOnly": "true"} if check else {"preview": preview} if preview else {}
     saved = await client.put(f"/jobs/{job_id}/schema", document, headers=_why(reason), **query)
     if as_json:
         print_json(saved)

@@ -6,6 +6,7 @@ from services.console.web import LOOP, Web
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.preview import PreviewFact, PreviewRows
 from shared.contracts.source import HoldFact, SourceState
 from shared.contracts.topics import CONSOLE
 from shared.runtime.consume import Subscription
@@ -21,6 +22,8 @@ SUBSCRIPTIONS = (
     Subscription(message=JobCondition, handler=handlers.note_conditions),
     Subscription(message=SourceState, handler=handlers.note_sources),
     Subscription(message=HoldFact, handler=handlers.note_holds),
+    Subscription(message=PreviewRows, handler=handlers.note_preview_rows),
+    Subscription(message=PreviewFact, handler=handlers.note_previews),
 )
 
 

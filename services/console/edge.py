@@ -43,7 +43,7 @@ class Edge:
             return
 
         received = 0
-        most = MOST_SCHEMA_BYTES if scope["path"].endswith("/schema") else MOST_BODY_BYTES
+        most = MOST_SCHEMA_BYTES if scope["path"].endswith(("/schema", "/preview")) else MOST_BODY_BYTES
 
         async def limited() -> Message:
             nonlocal received

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from services.console import core, store, timeline
+from services.console import core, previews, store, timeline
 from services.console.core import Person
 from services.console.store import QUERIES, Key
 from services.console.timeline import Entry
@@ -12,6 +12,7 @@ from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import CycleFact, CyclePhase, JobCondition, LicenseFact, ProvisioningOutcome
+from shared.contracts.preview import PreviewFact, PreviewRows
 from shared.contracts.source import HoldFact, SourceState
 from shared.runtime.transaction import Received, Transaction
 
@@ -87,6 +88,16 @@ async def note_sources(tx: Transaction, received: Sequence[Received[SourceState]
 async def note_holds(tx: Transaction, received: Sequence[Received[HoldFact]]) -> None:
     """Note which removals are held, and what became of them."""
     await store.save_holds(tx.connection, _newest(received))
+
+
+async def note_preview_rows(tx: Transaction, received: Sequence[Received[PreviewRows]]) -> None:
+    """Note rows of plans."""
+    await previews.append_rows(tx.connection, [item.message for item in received])
+
+
+async def note_previews(tx: Transaction, received: Sequence[Received[PreviewFact]]) -> None:
+    """Note where previews stand."""
+    await previews.save_facts(tx.connection, _newest(received))
 
 
 def _newest(received: Sequence[Received[M]]) -> list[M]:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import orjson
 
 from services.console.job_definitions import JobNotFoundError, Request, StoredJob, change_job, load_job
+from services.console.preview_view import Change
+from services.console.previews import Shown, schema_digest
 from services.console.store import QUERIES
 from shared.contracts.synchronization_schema import SynchronizationSchema
 from shared.contracts.templates import TEMPLATES
@@ -116,32 +118,45 @@ async def versions(connection: Connection, job_id: str) -> list[dict[str, Any]]:
 
 
 async def save(
-    tx: Transaction, request: Request, job_id: str, document: Mapping[str, Any], *, expected: int | None = None
+    tx: Transaction,
+    request: Request,
+    job_id: str,
+    document: Mapping[str, Any],
+    *,
+    expected: int | None = None,
+    shown: Shown | None = None,
 ) -> tuple[SchemaVersion, tuple[Finding, ...]]:
     """Save a schema and return its version with its warnings; one that is in force already makes no new version.
 
-    Raises ``JobNotFoundError``, ``SchemaRefusedError``, and ``SchemaChangedError`` when another version than ``expected`` is in force.
+    Raises ``JobNotFoundError``, ``SchemaRefusedError``, ``SchemaChangedError`` when another version than ``expected`` is in force, and
+    ``PreviewDoesNotFitError`` when it is not the one that was ``shown``.
     """
     job = await _locked(tx, job_id)
     accepted = await asyncio.to_thread(accept, document, job.definition.template)
-    saved = await _put(tx, request, job, accepted.document, action="schema.save", expected=expected)
+    saved = await _put(tx, request, job, accepted.document, action="schema.save", expected=expected, shown=shown)
     return saved, accepted.warnings
 
 
 async def restore(
-    tx: Transaction, request: Request, job_id: str, number: int, *, expected: int | None = None
+    tx: Transaction,
+    request: Request,
+    job_id: str,
+    number: int,
+    *,
+    expected: int | None = None,
+    shown: Shown | None = None,
 ) -> SchemaVersion:
     """Put an earlier version in force, as a new one; ``TEMPLATE_DEFAULT`` is the default of the template.
 
-    Raises ``JobNotFoundError``, ``SchemaVersionNotFoundError``, ``SchemaChangedError``, and ``SchemaRefusedError`` for a version that the
-    template of the job does not take any more.
+    Raises ``JobNotFoundError``, ``SchemaVersionNotFoundError``, ``SchemaChangedError``, ``SchemaRefusedError`` for a version that the
+    template of the job does not take any more, and ``PreviewDoesNotFitError`` when it is not what was ``shown``.
     """
     job = await _locked(tx, job_id)
     known = await find(tx.connection, job_id, number)
     if known.document is not None:
         accept(orjson.loads(known.document), job.definition.template)
     return await _put(
-        tx, request, job, known.document, action="schema.restore", expected=expected, restored_from=number
+        tx, request, job, known.document, action="schema.restore", expected=expected, shown=shown, restored_from=number
     )
 
 
@@ -167,6 +182,7 @@ async def _put(
     *,
     action: str,
     expected: int | None,
+    shown: Shown | None,
     restored_from: int | None = None,
 ) -> SchemaVersion:
     known = await newest(tx.connection, job.job_id)
@@ -174,6 +190,8 @@ async def _put(
         raise SchemaChangedError(known.number)
     if document == known.document:
         return known
+    if shown is not None:
+        shown.check(Change.SCHEMA, schema_digest(document), job_version=job.version)
     saved = SchemaVersion(number=known.number + 1, document=document)
     await tx.connection.execute(
         QUERIES.append_schema,
@@ -188,6 +206,8 @@ async def _put(
     details: dict[str, Any] = {"schemaVersion": saved.number}
     if restored_from is not None:
         details["restoredFrom"] = restored_from
+    if shown is not None:
+        details["previewId"] = shown.preview.preview_id
     # A new initial cycle: everybody is evaluated with the new schema, the cycle that runs ends with the old one.
     await change_job(
         tx, request, job.job_id, action, lambda stored: replace(stored, restarts=stored.restarts + 1), details=details

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from services.console.previews import KEPT
 from services.console.settings import ConsoleSettings
 from services.console.store import QUERIES
 from shared.runtime.frame import Frame
@@ -29,6 +30,7 @@ async def prune(frame: Frame) -> None:
         await connection.execute(QUERIES.prune_cycles, before)
         await connection.execute(QUERIES.prune_holds, before)
         await connection.execute(QUERIES.prune_hold_requests, before)
+        await connection.execute(QUERIES.prune_previews, datetime.now(UTC) - KEPT)
         await connection.execute(QUERIES.prune_sessions)
         for row in await connection.fetch(QUERIES.list_deleted_jobs):
             await connection.execute(QUERIES.erase_log, row["job_id"])
@@ -36,3 +38,4 @@ async def prune(frame: Frame) -> None:
             await connection.execute(QUERIES.erase_people, row["job_id"])
             await connection.execute(QUERIES.erase_source, row["job_id"])
             await connection.execute(QUERIES.erase_holds, row["job_id"])
+            await connection.execute(QUERIES.erase_previews, row["job_id"])

@@ -62,6 +62,7 @@ SELECT job_id FROM job_definition AS job WHERE deleted AND (
     EXISTS (SELECT FROM person WHERE person.job_id = job.job_id)
     OR EXISTS (SELECT FROM source_state WHERE source_state.job_id = job.job_id)
     OR EXISTS (SELECT FROM hold WHERE hold.job_id = job.job_id)
+    OR EXISTS (SELECT FROM preview WHERE preview.job_id = job.job_id)
 );
 
 -- name: erase_timelines
@@ -263,3 +264,43 @@ FROM job_schema WHERE job_id = $1 ORDER BY schema_version DESC LIMIT $2;
 -- name: append_schema
 INSERT INTO job_schema (job_id, schema_version, document, restored_from, operator, reason, saved_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: find_preview_request
+SELECT * FROM preview WHERE job_id = $1 AND idempotency_key = $2;
+
+-- name: insert_preview
+INSERT INTO preview (
+    job_id, preview_id, number, idempotency_key, job_version, schema_sha256, job_sha256, requested_by, reason, at
+)
+SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9 FROM preview WHERE job_id = $1
+RETURNING *;
+
+-- name: load_preview
+SELECT * FROM preview WHERE job_id = $1 AND preview_id = $2;
+
+-- name: list_previews
+SELECT * FROM preview WHERE job_id = $1 AND ($2::bigint IS NULL OR number < $2) ORDER BY number DESC LIMIT $3;
+
+-- name: save_previews
+UPDATE preview SET sequence = new.sequence, fact = new.fact
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::json[]) AS new (job_id, preview_id, sequence, fact)
+WHERE (preview.job_id, preview.preview_id) = (new.job_id, new.preview_id) AND preview.sequence < new.sequence;
+
+-- name: append_preview_rows
+INSERT INTO preview_row (job_id, preview_id, number, action, object_type, row)
+SELECT new.* FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::json[])
+    AS new (job_id, preview_id, number, action, object_type, row)
+JOIN preview USING (job_id, preview_id)
+ON CONFLICT DO NOTHING;
+
+-- name: list_preview_rows
+SELECT number, row FROM preview_row
+WHERE job_id = $1 AND preview_id = $2 AND number > $3
+  AND ($4::text IS NULL OR action = $4) AND ($5::text IS NULL OR object_type = $5)
+ORDER BY number LIMIT $6;
+
+-- name: prune_previews
+DELETE FROM preview WHERE at < $1;
+
+-- name: erase_previews
+DELETE FROM preview WHERE job_id = $1;

@@ -29,6 +29,8 @@ def example(message: type[Message]) -> Message:
 def _value(name: str, field: FieldInfo) -> Any:
     if name == "definition":
         return a_definition()
+    if name == "rows":
+        return ()
     if name == "license":
         return {"decision": "reserved", "reason": "one was free"}
     kind: Any = field.annotation

@@ -33,6 +33,8 @@ Reason = Annotated[str, Header(alias="X-Seatkeeper-Reason", max_length=LONGEST_R
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
 ]
+PreviewId = Annotated[str, Path(alias="preview", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
+ByPreview = Annotated[str | None, Query(alias="preview", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 

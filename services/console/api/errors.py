@@ -11,6 +11,7 @@ from services.console.api.problems import ProblemError, field_errors, invalid, s
 from services.console.holds import HoldNotFoundError, NotHeldError
 from services.console.job_definitions import JobDeletedError, JobNotFoundError, KeyReusedError, SecretsMissingError
 from services.console.job_schemas import SchemaChangedError, SchemaVersionNotFoundError
+from services.console.previews import PreviewDoesNotFitError, PreviewNotFoundError
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.schema.findings import SchemaRefusedError
 
@@ -71,6 +72,14 @@ _EXPLAINED: Final[Mapping[type[Exception], Callable[[Any], ProblemError]]] = {
         412,
         "The schema was changed meanwhile",
         f"Version {error.current} is in force. Read it, put your change into it, and send its ETag as If-Match.",
+    ),
+    PreviewNotFoundError: lambda _: ProblemError(
+        404,
+        "No such preview",
+        "The job has no preview with this id, or it is older than a day and forgotten. See GET /api/v1/jobs/JOB/previews.",
+    ),
+    PreviewDoesNotFitError: lambda error: ProblemError(
+        409, "This is not what the preview showed", f"Nothing was changed. {error}"
     ),
     HoldNotFoundError: lambda _: ProblemError(
         404, "No such hold", "The job has no held removals with this id. See GET /api/v1/jobs/JOB/holds."

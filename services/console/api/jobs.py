@@ -6,22 +6,20 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import ValidationError
 
-from services.console import job_definitions, job_schemas, read
+from services.console import job_definitions, job_schemas, previews, read
 from services.console.api.access import Access, frame_of
-from services.console.api.bodies import IdempotencyKey, JobId, Patch, Reason, Restart
-from services.console.api.problems import FieldError, Json, field_errors, invalid
+from services.console.api.bodies import ByPreview, IdempotencyKey, JobId, Patch, Reason, Restart
+from services.console.api.changing import changed_definition, refuse_addresses
+from services.console.api.problems import FieldError, Json, invalid
 from services.console.job_definitions import StoredJob
-from services.console.merge_patch import merge_patch
+from services.console.preview_view import Change
 from services.console.tokens import Operator, Role
-from shared.contracts.addresses import check_addresses
 from shared.contracts.control import ScheduleState
 from shared.contracts.ids import job_id_for
 from shared.contracts.job import JobDefinition
 from shared.contracts.restart import parse_reset_scope
 from shared.contracts.templates import TEMPLATES
-from shared.runtime.frame import Frame
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -43,7 +41,7 @@ async def create_job(
 ) -> Response:
     """Create a job, which does not run before it is started. The same Idempotency-Key and body again return the same job."""
     frame = frame_of(request)
-    _check_addresses(frame, definition)
+    refuse_addresses(frame, definition)
     job_id = job_id_for(key or str(uuid4()))
     async with frame.transaction() as tx:
         job, created = await job_definitions.create_job(
@@ -67,26 +65,27 @@ async def change_job(
     job: JobId,
     patch: Annotated[Patch, Body(media_type="application/merge-patch+json")],
     operator: Admin,
+    *,
     reason: Reason = "",
+    by_preview: ByPreview = None,
 ) -> Response:
-    """Change a job's definition by a JSON merge patch (RFC 7396); null brings a default back.
+    """Change a job's definition by a JSON merge patch (RFC 7396); null brings a default back. With ``preview``, the id of one whose plan
+    was looked at, anything else than what was previewed is refused.
 
     A patch that names another kind of source replaces the source: what the old kind had means nothing to the new one.
     """
     frame = frame_of(request)
 
+    shown: previews.Shown | None = None
+
     def decide(known: StoredJob) -> StoredJob:
-        document = known.definition.model_dump(mode="json", by_alias=True)
-        if _other_kind(document, patch):
-            del document["source"]
-        try:
-            definition = JobDefinition.model_validate(merge_patch(document, patch))
-        except ValidationError as error:
-            raise invalid(field_errors(error.errors(include_url=False))) from None
-        _check_addresses(frame, definition)
+        definition = changed_definition(frame, known, patch)
+        if shown is not None and definition != known.definition:
+            shown.check(Change.JOB, previews.job_digest(definition), job_version=known.version)
         return replace(known, definition=definition)
 
     async with frame.transaction() as tx:
+        shown = await previews.shown(tx, frame, job, by_preview)
         if isinstance(template := patch.get("template"), str) and template in TEMPLATES:
             await job_schemas.check_template(
                 tx.connection, await job_definitions.load_job(tx.connection, job), template
@@ -97,7 +96,7 @@ async def change_job(
             job,
             "jobs.change",
             decide,
-            details={"fields": sorted(_paths(patch))},
+            details={"fields": sorted(_paths(patch))} | ({"previewId": by_preview} if by_preview else {}),
         )
     return Json(read.show_job(changed))
 
@@ -146,17 +145,6 @@ async def _schedule(request: Request, job: str, operator: Operator, reason: str,
             tx, job_definitions.Request(operator=operator, reason=reason), job, state
         )
     return Json(read.show_job(changed))
-
-
-def _check_addresses(frame: Frame, definition: JobDefinition) -> None:
-    problems = check_addresses(definition, allow_insecure_loopback=frame.settings.allow_insecure_loopback)
-    if errors := [FieldError(field=problem.field, message=problem.message) for problem in problems]:
-        raise invalid(errors)
-
-
-def _other_kind(document: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
-    source = patch.get("source")
-    return isinstance(source, Mapping) and source.get("kind", document["source"]["kind"]) != document["source"]["kind"]
 
 
 def _paths(patch: Any, prefix: str = "") -> list[str]:

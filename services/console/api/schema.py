@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from services.console import job_definitions, job_schemas
+from services.console import job_definitions, job_schemas, previews
 from services.console.api.access import frame_of
-from services.console.api.bodies import JobId, Reason
+from services.console.api.bodies import ByPreview, JobId, Reason
 from services.console.api.jobs import Admin, Viewer
 from services.console.api.problems import FieldError, Json, invalid, of_finding, shown_error
 from shared.schema.expressions import FUNCTIONS
@@ -73,10 +73,12 @@ async def save_schema(
     reason: Reason = "",
     if_match: IfMatch = None,
     validate_only: ValidateOnly = False,
+    by_preview: ByPreview = None,
 ) -> Response:
     """Save a schema; an export of Entra is taken as it is. A new initial cycle follows. With ``validateOnly`` it is only looked through.
 
-    Everything that cannot be done is an error with its place in the document; what is probably not meant stands in ``warnings``.
+    Everything that cannot be done is an error with its place in the document; what is probably not meant stands in ``warnings``. With
+    ``preview``, the id of one whose plan was looked at, anything else than what was previewed is refused.
     """
     frame = frame_of(request)
     if validate_only:
@@ -87,18 +89,28 @@ async def save_schema(
         return _saved(known.number, accepted.warnings)
     async with frame.transaction() as tx:
         who = job_definitions.Request(operator=operator, reason=reason)
-        saved, warnings = await job_schemas.save(tx, who, job, document, expected=_expected(if_match))
+        shown = await previews.shown(tx, frame, job, by_preview)
+        saved, warnings = await job_schemas.save(tx, who, job, document, expected=_expected(if_match), shown=shown)
     return _saved(saved.number, warnings)
 
 
 @router.delete("")
 async def restore_default(
-    request: Request, job: JobId, operator: Admin, *, reason: Reason = "", if_match: IfMatch = None
+    request: Request,
+    job: JobId,
+    operator: Admin,
+    *,
+    reason: Reason = "",
+    if_match: IfMatch = None,
+    by_preview: ByPreview = None,
 ) -> Response:
     """Put the default of the template in force again. A new initial cycle follows."""
-    async with frame_of(request).transaction() as tx:
+    frame = frame_of(request)
+    async with frame.transaction() as tx:
         who = job_definitions.Request(operator=operator, reason=reason)
-        saved = await job_schemas.restore(tx, who, job, job_schemas.TEMPLATE_DEFAULT, expected=_expected(if_match))
+        shown = await previews.shown(tx, frame, job, by_preview)
+        default = job_schemas.TEMPLATE_DEFAULT
+        saved = await job_schemas.restore(tx, who, job, default, expected=_expected(if_match), shown=shown)
     return _saved(saved.number, ())
 
 
@@ -121,12 +133,21 @@ async def get_version(request: Request, job: JobId, version: Version, _: Viewer)
 
 @router.post("/versions/{version}/restore")
 async def restore_version(
-    request: Request, job: JobId, version: Version, operator: Admin, *, reason: Reason = "", if_match: IfMatch = None
+    request: Request,
+    job: JobId,
+    version: Version,
+    operator: Admin,
+    *,
+    reason: Reason = "",
+    if_match: IfMatch = None,
+    by_preview: ByPreview = None,
 ) -> Response:
     """Put an earlier version in force, as a new one. A new initial cycle follows."""
-    async with frame_of(request).transaction() as tx:
+    frame = frame_of(request)
+    async with frame.transaction() as tx:
         who = job_definitions.Request(operator=operator, reason=reason)
-        saved = await job_schemas.restore(tx, who, job, version, expected=_expected(if_match))
+        shown = await previews.shown(tx, frame, job, by_preview)
+        saved = await job_schemas.restore(tx, who, job, version, expected=_expected(if_match), shown=shown)
     return _saved(saved.number, ())
 
 

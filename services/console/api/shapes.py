@@ -1,11 +1,14 @@
 """What the answers about a source and its holds look like: for the OpenAPI document, and for the tests that hold the answers to it."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from services.console.holds import Decision
+from services.console.preview_view import Change
+from shared.contracts.message import ObjectType
+from shared.contracts.preview import PlannedAction, PreviewState
 from shared.contracts.source import Guard, HoldReason, HoldState, StreamPhase
 
 
@@ -118,6 +121,94 @@ class Holds(Shape):
     next_cursor: str | None
 
 
+class Removals(Shape):
+    """Accounts and groups that would be disabled or deleted: ``counted`` of ``managed`` by the deletion guard, ``held`` of them.
+
+    Others ``waiting`` already are not counted again.
+    """
+
+    counted: int
+    managed: int
+    held: int
+    held_because: str | None
+    waiting: int
+
+
+class Plan(Shape):
+    """A plan in numbers: of each action, and how many objects each attribute would be written to.
+
+    ``errors``: objects with an attribute that cannot be made; ``in_flight``: whose change is under way; ``unread``: source attributes that
+    are not read yet, and are taken for empty.
+    """
+
+    empty: bool
+    users: dict[PlannedAction, int]
+    groups: dict[PlannedAction, int]
+    attributes: dict[str, int]
+    removals: Removals
+    errors: int
+    in_flight: int
+    unread: dict[str, list[str]]
+
+
+class Preview(Shape):
+    """A preview: ``plan`` is there when its state is ``done``; a change can be saved by it until ``expires_at``."""
+
+    id: str
+    state: Literal["requested"] | PreviewState
+    job_version: int
+    changes: list[Change]
+    requested_by: str
+    reason: str
+    requested_at: AwareDatetime
+    looked_at: int
+    expected: int
+    percent: int | None
+    plan: Plan | None
+    rows: int
+    digest: str | None
+    as_of: AwareDatetime | None
+    expires_at: AwareDatetime | None
+    seconds: float | None
+    detail: str | None
+
+
+class Previews(Shape):
+    """A page of previews."""
+
+    value: list[Preview]
+    next_cursor: str | None
+
+
+class PlannedAttribute(Shape):
+    """A value that would be written, and what the target was confirmed to hold."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class PreviewRow(Shape):
+    """What would be done about one user or group; ``held``: it would wait for an approval."""
+
+    object_type: ObjectType
+    object_id: str
+    name: str | None
+    action: PlannedAction
+    held: bool
+    reason: str
+    reasons: list[str]
+    code: str | None
+    attributes: list[PlannedAttribute]
+
+
+class PreviewRows(Shape):
+    """A page of rows."""
+
+    value: list[PreviewRow]
+    next_cursor: str | None
+
+
 class FieldProblem(Shape):
     """What is wrong with one field."""
 
@@ -135,11 +226,20 @@ class Problem(Shape):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+
+
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": text, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+    status: _problem(text)
     for status, text in {
         404: "There is no such job, or it has no such hold.",
         409: "The hold is no longer held, or the other decision was asked for already; the detail says which.",
         422: "A field cannot be taken; it is named.",
     }.items()
+}
+NO_PREVIEW: Final[dict[int | str, dict[str, Any]]] = {404: _problem("There is no such job, or it has no such preview.")}
+NOT_PREVIEWED: Final[dict[int | str, dict[str, Any]]] = {
+    404: _problem("There is no such job."),
+    422: _problem("The schema or the job cannot be so; every place is named."),
 }
