@@ -141,7 +141,7 @@ async def _made(client: Client, job_id: str, preview_id: str, timeout: float) ->
         if time.monotonic() > until:
             _progress("")
             raise CommandFailedError(
-                f"The plan was not made within {timeout:.0f} seconds. It is being made still: ask GET /api/v1/jobs/{job_id}/previews/{preview_id}"
+                f"The plan was not made within {timeout:.0f} seconds. It is being made still, as preview {preview_id}."
             )
         looked_at, expected = found["lookedAt"], found["expected"]
         _progress(f"Looking at {looked_at:,} of {expected:,} users and groups" if expected else "Waiting for diff")
