@@ -1,5 +1,6 @@
 """diff alone: the real process over the real Kafka and PostgreSQL, fed with what the watcher and the writer would say."""
 
+import asyncio
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.deciding import assignment, default_rules, done, envelope, job_record, provisioned
+from benchmarks.deciding import assignment, default_rules, done, envelope, job_record, preview_request, provisioned
 from cli.system import PASSED_ON
 from deploy.databases import migrate_services
 from deploy.embedded import DataFolder, Process, Servers, Supervisor, embedded_servers
@@ -73,6 +74,20 @@ class Decided:
         share = (self.users - first) / self.users
         return seconds / share if share else seconds, cpu / share if share else cpu
 
+    async def previewed(self) -> float:
+        """Start diff, wait for the plan of the one preview that it was asked for, and stop it; returns the seconds that the plan took."""
+        await self.supervisor.start(self.process)
+        began: float | None = None
+        while (state := await self.database.fetchval("SELECT state FROM preview")) != "done":
+            if state == "failed":
+                raise RuntimeError("diff made no plan; the reason is in its log")
+            if state == "running" and began is None:
+                began = time.monotonic()
+            await asyncio.sleep(0.02)
+        seconds = time.monotonic() - (began or 0.0)
+        await self.supervisor.stop(DIFF)
+        return seconds
+
     def _cpu(self) -> float:
         return next((usage.cpu_seconds for usage in self.supervisor.usage() if usage.name == DIFF), 0.0)
 
@@ -91,12 +106,15 @@ async def service_figures(scene: Decided) -> dict[str, Any]:
     titles = (assignment(JOB, number, 3, title="Seller") for number in people)
     await scene.send(titles, "/seatkeeper/assignment-watcher")
     changed, _ = await scene.drained("sent_generation = 2")
+    await scene.send([preview_request(JOB)], "/seatkeeper/console")
+    previewed = await scene.previewed()
     return {
         "newPerSecond": round(scene.users / new),
         "unchangedPerSecond": round(scene.users / unchanged),
         "changedPerSecond": round(scene.users / changed),
         "noopCpuSecondsPer100k": round(cpu * 100_000 / scene.users, 1),
         "noopChanges": said,
+        "previewSecondsPer100k": round(previewed * 100_000 / scene.users, 1),
     }
 
 

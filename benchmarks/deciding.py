@@ -15,11 +15,12 @@ from services.diff.settings import DiffSettings
 from shared.contracts.assignments import AppRole, AssignmentPath, CycleKind, DirectoryAssignment
 from shared.contracts.changes import Change
 from shared.contracts.cloudevents import Envelope
-from shared.contracts.control import JobRecord, ScheduleState
+from shared.contracts.control import JobRecord, OperatorRequest, RequestKind, ScheduleState
 from shared.contracts.ids import JOB_OBJECT
 from shared.contracts.job import JobDefinition, JobSettings
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
+from shared.contracts.preview import PreviewWish
 from shared.contracts.synchronization_schema import AttributeMapping, AttributeMappingSource, SourceType
 from shared.contracts.templates import TEMPLATES
 from shared.schema.compiling import compile_schema, template_default
@@ -63,6 +64,29 @@ def job_record(job_id: str) -> JobRecord:
         definition=definition(),
         schedule=ScheduleState.ACTIVE,
         changed_at=AT,
+    )
+
+
+def preview_request(job_id: str) -> OperatorRequest:
+    """Return what an operator asks for who wants to make the titles of everybody from two attributes."""
+    template = TEMPLATES[definition().template]
+    document = template.schema.document()
+    for mapping in document["synchronizationRules"][0]["objectMappings"]:
+        for row in mapping["attributeMappings"]:
+            if row["targetAttributeName"] == "title":
+                row["source"] = {"expression": 'Join(", ", [jobTitle], [city])', "type": "Function"}
+    return OperatorRequest(
+        job_id=job_id,
+        object_type=ObjectType.PREVIEW,
+        object_id="preview",
+        sequence=1,
+        kind=RequestKind.PREVIEW,
+        idempotency_key="preview",
+        preview=PreviewWish(
+            job_version=1, template=template.name, settings=JobSettings(), synchronization_schema=document
+        ),
+        requested_by="benchmark",
+        at=AT,
     )
 
 

@@ -118,7 +118,7 @@ async def test_the_rules_in_force_change_nothing(diff: Diff) -> None:
         filtered("city", "NOT EQUALS", "Oslo"),
         mapped("title", 'Join("-", [city], [jobTitle])'),
         mapped("displayName", 'FormatDateTime([city], , "yyyy-MM-dd", "dd")'),
-        mapped("userName", "[city]", matchingPriority=2),
+        mapped("externalId", "[mail]"),
         template_document(users=lambda mapping: mapping.update(flowTypes="Update")),
         template_document(users=lambda mapping: mapping.update(flowTypes="Add, Delete")),
         None,
@@ -175,8 +175,7 @@ async def test_two_users_who_would_share_an_account_are_told_apart_as_the_pass_d
     await diff.give(*(assignment(object_id=name, mail="shared@example.org") for name in names))
     for name in names:
         await diff.answer(name, Result.FAILED)
-    document = mapped("userName", "[mail]", matchingPriority=1)
-    document = template_document(users=lambda mapping: mapping.update(_matched_by_mail(mapping)))
+    document = mapped("externalId", "[mail]")
     fact = await preview(diff, wish(document))
     assert fact.totals is not None
     assert fact.totals.users == {PlannedAction.CREATE: 1, PlannedAction.FAIL: 4}
@@ -185,15 +184,6 @@ async def test_two_users_who_would_share_an_account_are_told_apart_as_the_pass_d
     async with diff.frame.connection() as connection:
         found = await connection.fetch("SELECT object_id FROM person WHERE reason_code = 'DuplicateSourceEntries'")
     assert {row["object_id"] for row in found} == failed
-
-
-def _matched_by_mail(mapping: dict[str, Any]) -> dict[str, Any]:
-    for row in mapping["attributeMappings"]:
-        if row["targetAttributeName"] == "externalId":
-            row["matchingPriority"] = 0
-        if row["targetAttributeName"] == "userName":
-            row.update(source={"expression": "[mail]", "type": "Attribute"}, matchingPriority=1)
-    return {}
 
 
 async def test_held_removals_are_held_by_the_pass_as_the_plan_said(diff: Diff) -> None:
@@ -230,7 +220,7 @@ async def test_groups_have_rows_of_their_own(diff: Diff) -> None:
 
 async def test_redacted_values_and_unread_attributes_are_said_and_not_shown(diff: Diff) -> None:
     await provision(diff, people(1), jobTitle="Buyer")
-    document = mapped("title", 'Redact(Join(" ", [jobTitle], [employeeId]))')
+    document = mapped("title", 'Redact(Join("-", "Staff", [jobTitle], [employeeId]))')
     fact = await preview(diff, wish(document))
     assert fact.totals is not None
     assert fact.totals.unread == {ObjectType.USER: ("employeeId",)}
