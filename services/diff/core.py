@@ -13,6 +13,7 @@ from services.diff.person import Person, Sent
 from services.diff.rules import Rules
 from services.diff.wanted import Kind, Wanted, decide
 from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Operation
 from shared.contracts.outcomes import LicenseFact, LicenseState
 from shared.contracts.public import EventName, UserStatus
 
@@ -71,7 +72,7 @@ def license_arrived(person: Person, fact: LicenseFact, occasion: Occasion) -> De
         license_waiting=fact.state is LicenseState.WAITING,
     )
     facts: list[Fact] = []
-    if after.in_flight and after.sent is not None:
+    if after.in_flight and after.sent is not None and after.sent.operation is not Operation.COMPARE:
         status = _status_of_sent(after.sent, occasion.rules, license_waiting=after.license_waiting)
         if status is UserStatus.WAITING and person.status is not UserStatus.WAITING:
             facts = [Fact(event=EventName.WAITING, operation=after.sent.operation)]

@@ -47,6 +47,8 @@ def change_of(person: Person, wanted: Wanted, *, active: bool, reason: str, at: 
         modified=wanted.modified,
         matching=wanted.matching,
         target_id=person.account.target_id if person.account else None,
+        # Nothing is confirmed of an account that an operator pointed the link at.
+        relinked=person.account is not None and not person.account.resource,
         needs_license=active,
         attempt=person.attempts + 1,
         assigned_at=assignment.assigned_at,

@@ -12,6 +12,7 @@ from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import DirectoryAssignment
+from shared.contracts.changes import Operation
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import derived_id
 from shared.contracts.message import Message, ObjectType
@@ -40,18 +41,22 @@ class Handlers:
             key = _key(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
-            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id)
+            occasion = self.occasion(tx, rules[key[0]], item.envelope.correlation_id)
             decision = assignment_arrived(before, item.message, occasion)
             if decision.person is before:
                 continue
-            _emit(tx, decision, item.envelope)
+            emit(tx, decision, item.envelope)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
         await store.save_assigned(tx.connection, list(changed.values()))
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
-        """Decide on what became of changes; what diff itself said about skips is passed over."""
-        theirs = [item for item in received if item.message.result is not Result.SKIPPED]
+        """Decide on what became of changes; what diff itself said about skips, and comparisons, are passed over."""
+        theirs = [
+            item
+            for item in received
+            if item.message.result is not Result.SKIPPED and item.message.operation is not Operation.COMPARE
+        ]
         await self._decide(tx, theirs, outcome_arrived)
 
     async def licenses(self, tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
@@ -61,13 +66,13 @@ class Handlers:
     async def retries(self, tx: Transaction) -> int:
         """Try again whatever is due at ``tx.now``, at most one batch of it; return how many persons were due."""
         due = await store.lock_due(tx.connection, tx.now, self.retry_batch)
-        rules = _rules(await tx.jobs({job_id for job_id, _ in due}))
+        rules = rules_of(await tx.jobs({job_id for job_id, _ in due}))
         changed: list[Person] = []
         for key, stored in due.items():
             if key[0] not in rules:
                 continue  # the job was deleted in this very moment
-            decision = retry_due(stored.person, self._occasion(tx, rules[key[0]], stored.flow.correlation_id))
-            _emit(tx, decision, _envelope_of(stored, tx))
+            decision = retry_due(stored.person, self.occasion(tx, rules[key[0]], stored.flow.correlation_id))
+            emit(tx, decision, _envelope_of(stored, tx))
             changed.append(decision.person)
         await store.save_decided(tx.connection, changed)
         return len(due)
@@ -89,24 +94,26 @@ class Handlers:
             person = persons.get(key)
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
-            decision = decide(person, item.message, self._occasion(tx, rules[key[0]], item.envelope.correlation_id))
+            decision = decide(person, item.message, self.occasion(tx, rules[key[0]], item.envelope.correlation_id))
             if decision.person is not person:
-                _emit(tx, decision, item.envelope)
+                emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
         await store.save_decided(tx.connection, list(changed.values()))
 
-    def _occasion(self, tx: Transaction, rules: Rules, txn: str) -> Occasion:
+    def occasion(self, tx: Transaction, rules: Rules, txn: str) -> Occasion:
+        """Return by which rules and when a decision is taken."""
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn)
 
 
 async def _select(tx: Transaction, received: Sequence[Received[M]]) -> tuple[list[Received[M]], dict[str, Rules]]:
     """Return the messages about users of jobs that are there, and the rules of those jobs."""
     users = [item for item in received if item.message.object_type is ObjectType.USER]
-    rules = _rules(await tx.jobs({item.message.job_id for item in users}))
+    rules = rules_of(await tx.jobs({item.message.job_id for item in users}))
     return [item for item in users if item.message.job_id in rules], rules
 
 
-def _rules(jobs: Mapping[str, Job]) -> dict[str, Rules]:
+def rules_of(jobs: Mapping[str, Job]) -> dict[str, Rules]:
+    """Return the rules of those jobs that are not deleted."""
     return {job_id: Rules.of(job.definition, job.template) for job_id, job in jobs.items() if not job.deleted}
 
 
@@ -114,7 +121,8 @@ def _key(message: Message) -> Key:
     return message.job_id, message.object_id
 
 
-def _emit(tx: Transaction, decision: Decision, cause: Envelope) -> None:
+def emit(tx: Transaction, decision: Decision, cause: Envelope | None) -> None:
+    """Put what a decision says into the outbox."""
     for emission in decision.emissions:
         tx.emit(emission.message, event_id=emission.event_id, cause=cause)
 

@@ -40,13 +40,13 @@ async def lock_persons(connection: Connection, keys: Collection[Key]) -> dict[Ke
     """Return the stored persons by key, locked until the commit in the order of their keys."""
     ordered = sorted(keys)
     rows = await connection.fetch(QUERIES.lock_persons, [job for job, _ in ordered], [item for _, item in ordered])
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def lock_due(connection: Connection, at: datetime, limit: int) -> dict[Key, Stored]:
     """Return persons whose next attempt is due in jobs that run, the longest due first; those that others have locked are passed over."""
     rows = await connection.fetch(QUERIES.lock_due, at, limit)
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def next_due(connection: Connection) -> datetime | None:
@@ -116,7 +116,8 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _stored(row: Any) -> Stored:
+def stored_of(row: Any) -> Stored:
+    """Return the person of a row of ``person``, with its flow."""
     sent = None
     if row["sent_operation"] is not None:
         sent = Sent(

@@ -34,6 +34,11 @@ def arrival_order(changes: Iterable[Change]) -> list[Change]:
 
 def decide_change(pool: Pool, entry: Entry | None, change: Change) -> Decision:
     """Decide whether a change may go out; ``entry`` is what the ledger knows of its object."""
+    if change.operation is Operation.COMPARE:
+        # It reads only: no license moves, and nobody loses a place in the line.
+        reason = "a comparison needs no license"
+        passage = Passage(change=change, license=_license(pool, LicenseDecision.NOT_NEEDED, reason))
+        return Decision(reason=reason, pool=pool, entry=entry, changed=False, passage=passage)
     if entry is not None and change.generation <= entry.generation:
         return _unmoved(pool, entry, f"generation {change.generation} was overtaken by {entry.generation}")
     if entry is not None and entry.state is State.WAITING:
@@ -46,6 +51,8 @@ def decide_change(pool: Pool, entry: Entry | None, change: Change) -> Decision:
 
 def decide_outcome(pool: Pool, entry: Entry | None, outcome: ProvisioningOutcome) -> Decision:
     """Decide what the outcome of a command means for the license of its user."""
+    if outcome.operation is Operation.COMPARE:
+        return _unmoved(pool, entry, "a comparison tells nothing about the license")
     if entry is None or entry.state not in HELD:
         return _unmoved(pool, entry, "no license is held")
     if outcome.generation < entry.settled:

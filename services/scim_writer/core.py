@@ -9,6 +9,7 @@ from typing import Any
 
 from services.scim_writer import requests, resources
 from services.scim_writer.answers import Verdict
+from services.scim_writer.comparing import compare
 from services.scim_writer.requests import ScimRequest
 from services.scim_writer.trail import (
     ACTIVE,
@@ -34,6 +35,10 @@ def plan(work: Work, profile: Profile) -> Plan:
     match work.command.operation:
         case Operation.CREATE:
             return _create(trail)
+        case Operation.COMPARE:
+            return compare(trail)
+        case Operation.UPDATE if work.command.relinked and work.command.target_id:
+            return _level_relinked(trail, work.command.target_id)
         case Operation.UPDATE:
             return _update(trail)
         case Operation.DELETE if profile.can_delete:
@@ -152,6 +157,20 @@ def _read_and_level(trail: Trail, target_id: str) -> Plan:
     account = {**verdict.content, "id": target_id}
     trail.note(MATCHING, StepStatus.SUCCESS, "The account was read.", verdict)
     return (yield from _level(trail, account, Result.DONE, "The account was updated."))
+
+
+def _level_relinked(trail: Trail, target_id: str) -> Plan:
+    """The link was pointed at this account, of which nothing is known: read it, and write exactly what differs.
+
+    One that is not there ends the plan: it is for an operator to say another, or for the next decision to match anew.
+    """
+    verdict = yield requests.read(target_id)
+    if verdict.outcome is not Result.DONE:
+        trail.note(MATCHING, StepStatus.FAILURE, verdict.message, verdict)
+        return trail.end(verdict)
+    trail.note(MATCHING, StepStatus.SUCCESS, "The account that the link was pointed at was read.", verdict)
+    account = {**verdict.content, "id": target_id}
+    return (yield from _level(trail, account, Result.DONE, "The account was linked on request."))
 
 
 def _find_and_level(trail: Trail) -> Plan:

@@ -8,7 +8,7 @@ from services.scim_writer import requests, resources
 from services.scim_writer.answers import Verdict, hits
 from services.scim_writer.dialects import RFC7644, Dialect
 from services.scim_writer.requests import ScimRequest
-from shared.contracts.changes import Command, MatchingValue, ModifiedAttribute
+from shared.contracts.changes import Command, MatchingValue, ModifiedAttribute, Operation
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.outcomes import Failure, Result, Step, StepStatus, StepType
 
@@ -31,7 +31,9 @@ class Work:
 
     @property
     def known_id(self) -> str | None:
-        """Return the id of the linked account: ours is newer than the one that came with the command."""
+        """Return the id of the linked account: ours is newer than the one that came with the command, unless that was linked anew."""
+        if self.command.relinked:
+            return self.command.target_id
         return self.target_id or self.command.target_id
 
 
@@ -65,6 +67,8 @@ UNKNOWN = "?"
 
 def uncertain(command: Command, written: Written) -> dict[str, str]:
     """Return what is known of the written values after an attempt at ``command`` whose end nobody saw."""
+    if command.operation is Operation.COMPARE:
+        return dict(written)
     paths = [*command.resource, *(item.path for item in command.modified)]
     return {**written, **dict.fromkeys(paths, UNKNOWN)}
 

@@ -48,6 +48,9 @@ class DirectoryAssignment(Message):
     ``assigned`` is true while at least one path exists, whatever its role. ``attributes`` are Microsoft Graph properties by
     their Graph names, with ``accountEnabled`` among them. ``assigned_at`` is the time of the oldest current path (or of the last
     known one), in UTC.
+
+    ``request_id`` is set when an operator asked for this object ("provision on demand"): then it is decided anew even if nothing changed.
+    Its ``cycle_id`` is then that request's alone, and no mark follows.
     """
 
     topic: ClassVar[str] = "directory.assignments.v1"
@@ -61,6 +64,7 @@ class DirectoryAssignment(Message):
     lifecycle: Lifecycle = Lifecycle.LIVE
     attributes: dict[str, Any] = Field(default_factory=dict)
     assigned_at: datetime | None = None
+    request_id: str | None = None
     observed_at: datetime
 
 
