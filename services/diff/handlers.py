@@ -7,6 +7,7 @@ from typing import TypeVar
 from services.diff import store
 from services.diff.backoff import Backoff
 from services.diff.core import Decision, Occasion, assignment_arrived, license_arrived, retry_due
+from services.diff.demands import demanded
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.rules import Rules
@@ -42,10 +43,11 @@ class Handlers:
             stored = known.get(key)
             before = stored.person if stored else None
             occasion = self.occasion(tx, rules[key[0]], item.envelope.correlation_id)
-            decision = assignment_arrived(before, item.message, occasion)
+            arrived = demanded if item.message.request_id else assignment_arrived
+            decision = arrived(before, item.message, occasion)
+            emit(tx, decision, item.envelope)
             if decision.person is before:
                 continue
-            emit(tx, decision, item.envelope)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
             known[key] = changed[key] = Stored(person=decision.person, flow=flow)
         await store.save_assigned(tx.connection, list(changed.values()))

@@ -51,8 +51,6 @@ def decide_change(pool: Pool, entry: Entry | None, change: Change) -> Decision:
 
 def decide_outcome(pool: Pool, entry: Entry | None, outcome: ProvisioningOutcome) -> Decision:
     """Decide what the outcome of a command means for the license of its user."""
-    if outcome.operation is Operation.COMPARE:
-        return _unmoved(pool, entry, "a comparison tells nothing about the license")
     if entry is None or entry.state not in HELD:
         return _unmoved(pool, entry, "no license is held")
     if outcome.generation < entry.settled:

@@ -37,8 +37,6 @@ def plan(work: Work, profile: Profile) -> Plan:
             return _create(trail)
         case Operation.COMPARE:
             return compare(trail)
-        case Operation.UPDATE if work.command.relinked and work.command.target_id:
-            return _level_relinked(trail, work.command.target_id)
         case Operation.UPDATE:
             return _update(trail)
         case Operation.DELETE if profile.can_delete:
@@ -117,8 +115,8 @@ def _level(trail: Trail, account: dict[str, Any], result: Result, reason: str) -
 
 
 def _update(trail: Trail) -> Plan:
-    if trail.target_id is None:
-        return (yield from _find_and_level(trail))
+    if trail.target_id is None or trail.command.relinked:
+        return (yield from _find_and_level(trail, trail.target_id))
     changes = _changes(trail)
     if not changes:  # asked for all the same (an operator's retry): then see what is there
         return (yield from _read_and_level(trail, trail.target_id))
@@ -173,7 +171,9 @@ def _level_relinked(trail: Trail, target_id: str) -> Plan:
     return (yield from _level(trail, account, Result.DONE, "The account was linked on request."))
 
 
-def _find_and_level(trail: Trail) -> Plan:
+def _find_and_level(trail: Trail, relinked: str | None) -> Plan:
+    if relinked is not None:
+        return (yield from _level_relinked(trail, relinked))
     found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)

@@ -59,7 +59,8 @@ class OperatorRequest(Message):
 
     ``hold_id`` names the hold that is approved or rejected; its object is the hold (``objectType`` hold, ``objectId`` the hold id).
     ``target_id`` is the account at the target that a repaired link is to point at. Links and users on demand are named by their object;
-    ``compareLinks`` about the job means all of its links.
+    ``compareLinks`` about the job means all of its links. ``user`` is how the operator named a user on demand: object id,
+    userPrincipalName or mail address.
     """
 
     topic: ClassVar[str] = "control.requests.v1"
@@ -71,5 +72,6 @@ class OperatorRequest(Message):
     capacity: int | None = None
     hold_id: str | None = None
     target_id: str | None = None
+    user: str | None = None
     requested_by: str
     at: datetime

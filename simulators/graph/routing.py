@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from simulators.graph import assignments, deleted_items, directory_objects, resources, subscriptions
+from simulators.graph import assignments, deleted_items, directory_objects, resources, subscriptions, user_lookups
 from simulators.graph.call import Call
 from simulators.graph.delta import delta
 from simulators.graph.exchange import Reply
@@ -50,8 +50,12 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
             answer = "appRoleAssignment", lambda call: assignments.assignment(call, key, assignment_id)
         case ["directoryObjects", "delta"]:
             answer = "directoryObjects/delta", directory_objects.tracked
-        case ["users" | "groups" as plural]:
-            answer = plural, lambda call: resources.listing(call, plural[:-1])
+        case ["users"]:
+            answer = "users", _users
+        case ["groups"]:
+            answer = "groups", lambda call: resources.listing(call, "group")
+        case ["users", key, "memberOf"]:
+            answer = "users/memberOf", lambda call: user_lookups.memberships(call, key)
         case ["users" | "groups" as plural, "delta"]:
             answer = f"{plural}/delta", lambda call: delta(call, plural)
         case ["users" | "groups" as plural, "$count"]:
@@ -63,6 +67,10 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
         case ["directory", "deletedItems", kind] if kind in _CASTS:
             answer = "deletedItems", lambda call: deleted_items.listing(call, kind.rpartition(".")[2])
     return (answer[0], {"GET": answer[1]}) if answer else None
+
+
+def _users(call: Call) -> Found:
+    return user_lookups.by_mail(call) if call.options.get("$filter") is not None else resources.listing(call, "user")
 
 
 def _written(segments: list[str]) -> tuple[str, Methods] | None:

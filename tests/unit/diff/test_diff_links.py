@@ -257,8 +257,8 @@ class TestCompare:
     correct=st.booleans(),
 )
 def test_i7_whatever_operators_do_to_a_link_it_converges_to_one_account(steps: list[str], correct: bool) -> None:
-    """Any history of link requests, comparisons, changes and answers ends, once answers come, in the wanted state; generations only rise."""
-    person, sequence, under_way, number = provisioned(), 1, None, 0
+    """Any history of link requests, comparisons, changes and answers ends, once answers come, in the wanted state."""
+    person, sequence, under_way = provisioned(), 1, None
 
     def take(decision: Decision) -> Person:
         nonlocal under_way
@@ -278,8 +278,7 @@ def test_i7_whatever_operators_do_to_a_link_it_converges_to_one_account(steps: l
             return take(compared(current, told, occasion(), correct=correct, corrected=None).decision)
         return take(outcome_arrived(current, told, occasion()))
 
-    for step in steps:
-        number += 1
+    for number, step in enumerate(steps, start=1):
         if step == "delete":
             person = take(link_asked(person, asked(RequestKind.DELETE_LINK, key=str(number)), occasion()))
         elif step == "repair":
