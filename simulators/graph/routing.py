@@ -50,12 +50,8 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
             answer = "appRoleAssignment", lambda call: assignments.assignment(call, key, assignment_id)
         case ["directoryObjects", "delta"]:
             answer = "directoryObjects/delta", directory_objects.tracked
-        case ["users"]:
-            answer = "users", _users
-        case ["groups"]:
-            answer = "groups", lambda call: resources.listing(call, "group")
-        case ["users", key, "memberOf"]:
-            answer = "users/memberOf", lambda call: user_lookups.memberships(call, key)
+        case ["users" | "groups" as plural]:
+            answer = plural, lambda call: _listing(call, plural)
         case ["users" | "groups" as plural, "delta"]:
             answer = f"{plural}/delta", lambda call: delta(call, plural)
         case ["users" | "groups" as plural, "$count"]:
@@ -64,13 +60,17 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
             answer = plural[:-1], lambda call: resources.entity(call, plural[:-1], key)
         case ["groups", key, "members"]:
             answer = "groups/members", lambda call: resources.members(call, key)
+        case ["users", key, "memberOf"]:
+            answer = "users/memberOf", lambda call: user_lookups.memberships(call, key)
         case ["directory", "deletedItems", kind] if kind in _CASTS:
             answer = "deletedItems", lambda call: deleted_items.listing(call, kind.rpartition(".")[2])
     return (answer[0], {"GET": answer[1]}) if answer else None
 
 
-def _users(call: Call) -> Found:
-    return user_lookups.by_mail(call) if call.options.get("$filter") is not None else resources.listing(call, "user")
+def _listing(call: Call, plural: str) -> Found:
+    if plural == "users" and call.options.get("$filter") is not None:
+        return user_lookups.by_mail(call)
+    return resources.listing(call, plural[:-1])
 
 
 def _written(segments: list[str]) -> tuple[str, Methods] | None:

@@ -94,7 +94,9 @@ async def test_a_user_who_was_just_assigned_is_said_before_any_cycle_saw_it(watc
     assert (await watcher.said()).latest()[user].sequence == 1, "the cycle finds nothing new"
 
 
-async def test_a_member_of_an_assigned_group_is_found_by_its_direct_membership(watcher: Watcher, tenant: Tenant) -> None:
+async def test_a_member_of_an_assigned_group_is_found_by_its_direct_membership(
+    watcher: Watcher, tenant: Tenant
+) -> None:
     users, [group, *_] = await tenant.users(), await tenant.groups()
     await tenant.assign(group["id"], kind="Group")
     await watcher.cycle()
@@ -117,7 +119,9 @@ async def test_an_unchanged_user_is_said_again_under_the_next_version_and_in_the
     fact = await provision(watcher, user)
     said = await watcher.said()
     assert [record.sequence for record in said.assignments if record.object_id == user] == [1, 2]
-    [row] = [row for row in said.rows if row["payload"].get("requestId") == fact.request_id and "paths" in row["payload"]]
+    [row] = [
+        row for row in said.rows if row["payload"].get("requestId") == fact.request_id and "paths" in row["payload"]
+    ]
     correlation = row["headers"]["correlation_id"]
     assert correlation != row["headers"]["ce_id"]
     assert row["payload"]["cycleId"] == str(derived_id("on-demand", JOB, fact.request_id))
