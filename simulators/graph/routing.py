@@ -28,7 +28,7 @@ def route(method: str, path: str) -> tuple[str, Answer]:
         segments += [keyed[1], ("appId=" if keyed[2] else "") + keyed[3]] if keyed else [segment]
     if len(segments) == 2 and segments[1].casefold() in _DELTA:
         segments[1] = "delta"
-    found = _read(segments) or _written(segments)
+    found = _read(segments) or _membership(segments) or _written(segments)
     if found is None:
         return "unknown", _unknown
     name, methods = found
@@ -60,11 +60,16 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
             answer = plural[:-1], lambda call: resources.entity(call, plural[:-1], key)
         case ["groups", key, "members"]:
             answer = "groups/members", lambda call: resources.members(call, key)
-        case ["users", key, "memberOf"]:
-            answer = "users/memberOf", lambda call: user_lookups.memberships(call, key)
         case ["directory", "deletedItems", kind] if kind in _CASTS:
             answer = "deletedItems", lambda call: deleted_items.listing(call, kind.rpartition(".")[2])
     return (answer[0], {"GET": answer[1]}) if answer else None
+
+
+def _membership(segments: list[str]) -> tuple[str, Methods] | None:
+    match segments:
+        case ["users", key, "memberOf"]:
+            return "users/memberOf", {"GET": lambda call: user_lookups.memberships(call, key)}
+    return None
 
 
 def _listing(call: Call, plural: str) -> Found:

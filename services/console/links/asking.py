@@ -59,11 +59,12 @@ async def list_links(
 
 async def find_link(connection: Connection, job_id: str, name: str) -> dict[str, Any]:
     """Return one link by the object id of the user, else by the id of the account; raises ``LinkNotFoundError``."""
-    for by in ({"source_id": name}, {"target_id": name}):
-        found, _ = await list_links(connection, job_id, limit=1, **by)
-        if found:
-            return found[0]
-    raise LinkNotFoundError
+    found, _ = await list_links(connection, job_id, source_id=name, limit=1)
+    if not found:
+        found, _ = await list_links(connection, job_id, target_id=name, limit=1)
+    if not found:
+        raise LinkNotFoundError
+    return found[0]
 
 
 async def count_findings(connection: Connection, job_id: str) -> dict[str, int]:

@@ -79,19 +79,11 @@ def finished(demand: Demand) -> bool:
 def answer(demand: Demand) -> dict[str, Any]:
     """Return the answer as plain nested JSON; ``result`` is null while it goes on, and ``statusInfo`` says what is waited for."""
     result, outcome = _result(demand), demand.outcome
-    steps = [
-        *(_fact_step(step, fact.at) for fact in (demand.source, demand.decision) if fact for step in fact.steps),
-        *(_step(step, outcome.at) for step in (outcome.steps if outcome else ())),
-    ]
-    end = (
-        outcome.at
-        if outcome
-        else demand.decision.at
-        if demand.decision
-        else demand.source.at
-        if demand.source
-        else None
-    )
+    facts = [fact for fact in (demand.source, demand.decision) if fact is not None]
+    steps = [_step(step, fact.at) | {"details": step.details} for fact in facts for step in fact.steps]
+    if outcome is not None:
+        steps += [_step(step, outcome.at) for step in outcome.steps]
+    end = outcome.at if outcome else facts[-1].at if facts else None
     object_id = demand.object_id
     generation = outcome.generation if outcome else demand.decision.generation if demand.decision else 0
     return {
@@ -123,10 +115,6 @@ def _action(demand: Demand) -> str:
     if demand.outcome is not None:
         return demand.outcome.operation.value
     return demand.decision.action if demand.decision else "other"
-
-
-def _fact_step(step: Any, at: datetime) -> dict[str, Any]:
-    return _step(step, at) | {"details": step.details}
 
 
 def _step(step: Step, at: datetime) -> dict[str, Any]:
