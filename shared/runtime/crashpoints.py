@@ -14,6 +14,8 @@ CRASH_POINTS: Final = frozenset(
         "watcher.before_commit",
         "watcher.after_commit",
         "diff.retry.before_commit",
+        "diff.comparing.before_commit",
+        "demand.before_commit",
         "writer.after_claim",
         "writer.after_send",
         "writer.before_settle",

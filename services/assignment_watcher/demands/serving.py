@@ -151,7 +151,7 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         fact = await _apply(tx, watch.round, job, demand, read)
         _say(tx, demand, fact)
         await tx.flush()
-        crash_point("watcher.demand.before_commit")
+        crash_point("demand.before_commit")
     return "ended" if fact.result else "said"
 
 
