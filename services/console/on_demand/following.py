@@ -6,7 +6,7 @@ from services.console.on_demand.store import QUERIES
 from shared.contracts.on_demand import DemandFact, DemandStage
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.runtime.database import Connection
-from shared.runtime.transaction import Received, Transaction
+from shared.runtime.transaction import Received
 
 _STATEMENTS = {DemandStage.SOURCE: "note_source", DemandStage.DECISION: "note_decision"}
 
@@ -38,11 +38,11 @@ async def note_outcomes(connection: Connection, received: Sequence[Received[Prov
         )
 
 
-async def note_licenses(tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
+async def note_licenses(connection: Connection, received: Sequence[Received[LicenseFact]]) -> None:
     """Note that a user on demand waits for a license."""
     waiting = [item for item in received if item.message.state is LicenseState.WAITING]
     if waiting:
-        await tx.connection.execute(
+        await connection.execute(
             QUERIES.note_waiting,
             [item.envelope.correlation_id for item in waiting],
             [item.message.job_id for item in waiting],
