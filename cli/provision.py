@@ -57,9 +57,9 @@ async def provision(client: Client, user: str, job: str | None, reason: str, *, 
 
 
 def _settled(demand: dict[str, Any], before: int) -> bool:
-    """Return whether what is waited for is no matter of seconds: a license, or a job that does not run."""
+    """Return whether what is waited for is no matter of seconds: a license."""
     reason = demand["statusInfo"]["reason"]
-    return len(demand["steps"]) == before and ("waits for a license" in reason or "does not run" in reason)
+    return len(demand["steps"]) == before and ("waits for a license" in reason)
 
 
 def _show_steps(demand: dict[str, Any], shown: int) -> int:

@@ -51,6 +51,7 @@ class Change(Message):
     wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
     ``relinked``: an operator pointed the link at ``target_id``, or nothing is confirmed of that account yet: it is read before anything is
     written, and a link that was known before does not count. A ``compare`` has the confirmed values as its ``resource``.
+    ``on_demand``: an operator asked for it, so it is also carried out while the job does not run.
     ``members`` are ids at the target, of the users that ``addMembers`` or ``removeMembers`` is about; empty for every other operation.
     A group has one change under way at a time, so no newer generation takes the place of members that are not written yet.
     """
@@ -67,6 +68,7 @@ class Change(Message):
     members: Annotated[tuple[str, ...], Field(max_length=MOST_MEMBERS)] = ()
     target_id: str | None = None
     relinked: bool = False
+    on_demand: bool = False
     needs_license: bool
     attempt: int = 1
     assigned_at: datetime | None = None

@@ -43,7 +43,7 @@ _STATUS: Final[Mapping[DemandResult, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """One request and what has been said of it so far. ``paused``: the job does not run, so nothing is written now."""
+    """One request and what has been said of it so far."""
 
     job_id: str
     request_id: str
@@ -52,7 +52,6 @@ class Demand:
     at: datetime
     display_name: str | None = None
     user_principal_name: str | None = None
-    paused: bool = False
     source: DemandFact | None = None
     decision: DemandFact | None = None
     waiting: LicenseFact | None = None
@@ -73,7 +72,7 @@ def retry_after(times: Sequence[datetime], now: datetime) -> int | None:
 
 def finished(demand: Demand) -> bool:
     """Return whether nothing more is to be waited for: it ended, or what comes next is not a matter of seconds."""
-    return _result(demand) is not None or demand.waiting is not None or (demand.paused and demand.decision is not None)
+    return _result(demand) is not None or demand.waiting is not None
 
 
 def answer(demand: Demand) -> dict[str, Any]:
@@ -157,8 +156,6 @@ def _status(demand: Demand, result: DemandResult | None) -> dict[str, Any]:
     status = _STATUS[result] if result is not None else "pending"
     if result is None and demand.waiting is not None:
         status, reason = "pending", f"The user waits for a license: {demand.waiting.reason}."
-    elif result is None and demand.paused and demand.decision is not None:
-        status, reason = "pending", "The job does not run: the change is written when it is started."
     return {
         "status": status,
         "errorCode": failure.code if failure else None,

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from services.console import job_definitions
-from services.console.job_definitions import Request
+from services.console.job_definitions import Request, SecretsMissingError
 from services.console.links import asking
 from services.console.links.asking import Wish
 from services.console.on_demand.answering import MOST_IN_WINDOW, WINDOW_SECONDS, Demand, retry_after
 from services.console.on_demand.store import QUERIES
 from services.console.store import QUERIES as CONSOLE
-from shared.contracts.control import RequestKind, ScheduleState
+from shared.contracts.control import RequestKind
 from shared.contracts.ids import derived_id
 from shared.contracts.on_demand import DemandFact
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome
@@ -35,10 +35,12 @@ async def ask(tx: Transaction, request: Request, job_id: str, user: str, key: st
     """Ask for a user by object id, userPrincipalName or mail address; the same key again asks for nothing new.
 
     Who is known here goes by object id, anybody else is looked for in the directory. Raises ``JobNotFoundError``, ``KeyReusedError``,
-    ``TooManyRequestsError``.
+    ``SecretsMissingError``, ``TooManyRequestsError``.
     """
     await tx.connection.fetchrow(CONSOLE.lock_job, job_id)  # so that requests are counted one after the other
-    await job_definitions.load_job(tx.connection, job_id)
+    job = await job_definitions.load_job(tx.connection, job_id)
+    if job.missing_secrets:
+        raise SecretsMissingError(job.missing_secrets)
     known = await tx.connection.fetchrow(CONSOLE.find_person, job_id, user.lower())
     known = known or await tx.connection.fetchrow(CONSOLE.find_person_by_name, job_id, user)
     object_id = known["object_id"] if known else None
@@ -72,14 +74,14 @@ async def ask(tx: Transaction, request: Request, job_id: str, user: str, key: st
 
 async def load(connection: Connection, job_id: str, request_id: str) -> Demand:
     """Return a request with what was said of it so far; raises ``JobNotFoundError``, ``DemandNotFoundError``."""
-    job = await job_definitions.load_job(connection, job_id)
+    await job_definitions.load_job(connection, job_id)
     row = await connection.fetchrow(QUERIES.load_demand, job_id, request_id)
     if row is None:
         raise DemandNotFoundError
-    return _demand(row, paused=job.schedule is not ScheduleState.ACTIVE)
+    return _demand(row)
 
 
-def _demand(row: Mapping[str, Any], *, paused: bool) -> Demand:
+def _demand(row: Mapping[str, Any]) -> Demand:
     return Demand(
         job_id=row["job_id"],
         request_id=row["request_id"],
@@ -88,7 +90,6 @@ def _demand(row: Mapping[str, Any], *, paused: bool) -> Demand:
         at=row["at"],
         display_name=row["display_name"],
         user_principal_name=row["user_principal_name"],
-        paused=paused,
         source=DemandFact.model_validate_json(row["source"]) if row["source"] else None,
         decision=DemandFact.model_validate_json(row["decision"]) if row["decision"] else None,
         waiting=LicenseFact.model_validate_json(row["waiting"]) if row["waiting"] else None,
