@@ -10,6 +10,7 @@ from urllib.parse import quote
 from services.assignment_watcher.graph.gateway import Asked, Graph
 from services.assignment_watcher.graph.paging import follow
 from services.assignment_watcher.graph.refusals import NotFoundError
+from services.assignment_watcher.sources.source import SourceUnavailableError
 
 MOST_PAGES: Final = 50
 _GROUP: Final = "#microsoft.graph.group"
@@ -28,8 +29,12 @@ async def find_id(graph: Graph, name: str) -> str | None:
         )
         return _id((await graph.read(url, Asked(kind="user"))).content)
     except NotFoundError:
-        if "@" not in name:
-            return None
+        pass
+    except SourceUnavailableError as error:
+        if error.failure.http_status != 400:  # what cannot be a name is nobody's
+            raise
+    if "@" not in name:
+        return None
     condition = quote(f"mail eq '{name.replace(chr(39), chr(39) * 2)}'", safe="")
     content = (
         await graph.read(f"{graph.base}/users?$filter={condition}&$select=id&$top=2", Asked(kind="users"))

@@ -113,3 +113,40 @@ async def test_a_member_who_just_joined_is_provisioned_on_demand(live: LiveSyste
     await come_to_rest(live)
     shown = await live.stage.console.get(f"/jobs/{live.job_id}/users/{user}")
     assert shown["status"] in {"provisioned", "waiting"}
+
+
+async def test_a_user_is_tried_before_the_job_is_started(live: LiveSystem, command: Command) -> None:
+    """While the job is paused, what an operator asks for is written, and nothing else."""
+    await come_to_rest(live)
+    user = next(iter((await live.evidence()).accounts))
+    assert (await command("pause")).code == 0
+    try:
+        title = f"Title {uuid.uuid4().hex[:8]}"
+        await live.simulated.change({"op": "updateUser", "userId": user, "properties": {"jobTitle": title}})
+        demand = await json_of(command, "provision", user)
+        assert demand["result"] == "Success", demand
+        assert [item["newValue"] for item in demand["modifiedProperties"] if item["displayName"] == "title"] == [title]
+        assert (await live.simulated.accounts())[user]["title"] == title
+    finally:
+        assert (await command("start")).code == 0
+    await come_to_rest(live)
+
+
+async def test_drift_is_found_and_corrected_when_the_job_says_so(live: LiveSystem, command: Command) -> None:
+    await come_to_rest(live)
+    user, account = next((one, kept) for one, kept in (await live.simulated.accounts()).items() if kept["active"])
+    job = f"/jobs/{live.job_id}"
+    await live.stage.console.request("PATCH", job, {"settings": {"driftCheck": {"mode": "correct", "interval": "P1D"}}})
+    try:
+        await live.simulated.linkedin("PATCH", f"/users/{account['id']}", {"title": "Changed by hand"})
+        assert (await command("links", "compare", user)).code == 0
+
+        async def corrected() -> bool:
+            return bool((await live.simulated.accounts())[user]["title"] == account["title"])
+
+        await eventually(corrected, within=30)
+        log = await live.stage.console.get("/auditLogs/provisioning", **{"$filter": "provisioningAction eq 'compare'"})
+        assert user in [entry["sourceIdentity"]["id"] for entry in log["value"]]
+    finally:
+        await live.stage.console.request("PATCH", job, {"settings": {"driftCheck": None}})
+    await come_to_rest(live)
