@@ -28,7 +28,7 @@ def route(method: str, path: str) -> tuple[str, Answer]:
         segments += [keyed[1], ("appId=" if keyed[2] else "") + keyed[3]] if keyed else [segment]
     if len(segments) == 2 and segments[1].casefold() in _DELTA:
         segments[1] = "delta"
-    found = _read(segments) or _membership(segments) or _written(segments)
+    found = _read(segments) or _written(segments)
     if found is None:
         return "unknown", _unknown
     name, methods = found
@@ -65,13 +65,6 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
     return (answer[0], {"GET": answer[1]}) if answer else None
 
 
-def _membership(segments: list[str]) -> tuple[str, Methods] | None:
-    match segments:
-        case ["users", key, "memberOf"]:
-            return "users/memberOf", {"GET": lambda call: user_lookups.memberships(call, key)}
-    return None
-
-
 def _listing(call: Call, plural: str) -> Found:
     if plural == "users" and call.options.get("$filter") is not None:
         return user_lookups.by_mail(call)
@@ -91,6 +84,8 @@ def _written(segments: list[str]) -> tuple[str, Methods] | None:
             found = "restore", {"POST": lambda call: deleted_items.restore(call, key)}
         case ["directoryObjects", "getByIds" | "microsoft.graph.getByIds"]:
             found = "getByIds", {"POST": directory_objects.by_ids}
+        case ["users", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
+            found = "checkMemberGroups", {"POST": lambda call: user_lookups.check_member_groups(call, key)}
         case ["subscriptions"]:
             found = "subscriptions", {"GET": subscriptions.listing, "POST": subscriptions.create}
         case ["subscriptions", key]:

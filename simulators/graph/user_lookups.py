@@ -1,13 +1,18 @@
-"""One user asked for by name or by membership: "List users" with a filter on ``mail``, and "List a user's direct memberships"."""
+"""One user asked for by name or by membership: "List users" with a filter on ``mail``, and "directoryObject: checkMemberGroups"."""
 
 import re
 
-from simulators.graph.call import Call
-from simulators.graph.entities import State
-from simulators.graph.odata import not_found, project, unsupported
-from simulators.graph.pages import Page
-from simulators.graph.resources import resume, turn
+import orjson
 
+from simulators.graph.call import Call
+from simulators.graph.directory import Directory
+from simulators.graph.entities import State
+from simulators.graph.exchange import Reply
+from simulators.graph.odata import bad_request, not_found, project, unsupported
+from simulators.graph.pages import Page
+from simulators.graph.resources import turn
+
+MOST_GROUPS = 20
 _MAIL = re.compile(r"mail eq '((?:[^']|'')*)'", re.IGNORECASE)
 
 
@@ -31,27 +36,39 @@ def by_mail(call: Call) -> Page:
     return turn(call, "users by mail", "users", rows[: call.top()], None)
 
 
-def memberships(call: Call, key: str) -> Page:
-    """A page of the live groups whose direct member a live user is."""
+def check_member_groups(call: Call, key: str) -> Reply:
+    """Those of up to 20 groups whose member a live user is, directly or through other groups ("checkMemberGroups")."""
     call.require("user")
     call.require("group")
-    call.options.only("$select", "$top", "$skiptoken", "$count")
-    directory = call.sim.directory
+    call.options.only()
+    ids = call.content.get("groupIds") if isinstance(call.content, dict) else None
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise bad_request("The parameter 'groupIds' must be a collection of ids.")
+    if len(ids) > MOST_GROUPS:
+        raise bad_request(f"Too many ids: at most {MOST_GROUPS} can be asked for.")
+    directory, lsn = call.sim.directory, call.sees("groups")
     found = directory.users.get(directory.by_name.get(key.casefold(), key.casefold()))
     user = None if found is None else directory.seen(found, call.sees("users"))
     if found is None or user is None or user.state is not State.LIVE:
         raise not_found(key[:80])
-    lsn = call.sees("groups")
-    projection = project("group", call.options.get("$select"), sparse=False)
-    start, top = resume(call, f"memberOf {found.id}"), call.top()
-    rows: list[bytes] = []
-    position = start
-    while position < len(directory.group_order) and len(rows) < top:
-        group = directory.group_order[position]
-        position += 1
-        seen = directory.seen(group, lsn)
-        members = group.members if lsn is None else directory.members_at(group, lsn)
-        if seen is not None and seen.state is State.LIVE and found.id in members:
-            rows.append(b'{"@odata.type":"#microsoft.graph.group",' + seen.json(projection)[1:])
-    further = position if position < len(directory.group_order) else None
-    return turn(call, f"memberOf {found.id}", "directoryObjects", rows, further)
+    above = _above(directory, found.id, lsn)
+    body = {
+        "@odata.context": f"{call.origin}/v1.0/$metadata#Collection(Edm.String)",
+        "value": [one for one in dict.fromkeys(ids) if one.casefold() in above],
+    }
+    return Reply(body=orjson.dumps(body))
+
+
+def _above(directory: Directory, object_id: str, lsn: int | None) -> set[str]:
+    """The live groups that the object belongs to, however deep."""
+    members = {
+        group.id: group.members if lsn is None else directory.members_at(group, lsn)
+        for group in directory.group_order
+        if (seen := directory.seen(group, lsn)) is not None and seen.state is State.LIVE
+    }
+    above: set[str] = set()
+    below = {object_id}
+    while below:
+        below = {group_id for group_id, held in members.items() if group_id not in above and below & set(held)}
+        above |= below
+    return above

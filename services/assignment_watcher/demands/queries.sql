@@ -19,5 +19,8 @@ DELETE FROM staged_assignment WHERE attempt = $1;
 -- name: touch
 INSERT INTO touched VALUES ('user', $1) ON CONFLICT DO NOTHING;
 
--- name: assigned_groups
-SELECT principal_id FROM mirror_assignment WHERE job_id = $1 AND principal_type = 'group' AND principal_id = ANY ($2::text[]);
+-- name: groups_in_question
+SELECT DISTINCT principal_id FROM mirror_assignment a
+WHERE job_id = $1 AND principal_type = 'group'
+  AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.job_id = $1 AND m.group_id = a.principal_id AND m.user_id = $2)
+ORDER BY principal_id LIMIT $3;

@@ -45,6 +45,8 @@ SETTLE_SECONDS: Final = (0.02, 0.08, 0.15)
 AT_ONCE: Final = 4
 PATIENCE: Final = timedelta(seconds=30)
 MOST_TRIES: Final = 3
+MOST_GROUPS: Final = 500
+"""Assigned groups that the mirror does not hold the user in, and that the directory is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         said = f"A source of kind {source.kind} cannot be asked for one user: wait for the next cycle."
         return await _commit_end(frame, demand, lambda tx: explaining.refused(demand, said, tx.now), "refused")
     try:
-        read = await _read(source, job, demand)
+        read = await _read(frame, source, job, demand)
     except SourceError as error:
         failed = error
         return await _commit_end(frame, demand, lambda tx: explaining.not_read(demand, failed, tx.now), "not_read")
@@ -163,7 +165,7 @@ async def _commit_end(frame: Frame, demand: Demand, fact: Callable[[Transaction]
     return result
 
 
-async def _read(source: Any, job: Job, demand: Demand) -> Read | None:
+async def _read(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:
     roles = tuple(await source.read_roles())
     counting, unknown = resolve(job.definition.settings.required_roles, roles)
     if unknown:
@@ -171,7 +173,11 @@ async def _read(source: Any, job: Job, demand: Demand) -> Read | None:
     found = await source.find_user(demand.user_name)
     if found is None:
         return None
-    ways = await source.read_ways(found) if found.lifecycle is Lifecycle.LIVE else Ways()
+    ways = Ways()
+    if found.lifecycle is Lifecycle.LIVE:
+        async with frame.connection() as connection:
+            rows = await connection.fetch(QUERIES.groups_in_question, job.job_id, found.object_id, MOST_GROUPS)
+        ways = await source.read_ways(found, [row["principal_id"] for row in rows])
     return Read(roles=roles, counting=counting, found=found, ways=ways)
 
 
@@ -225,11 +231,10 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
         columns = [list(column) for column in zip(*read.ways.assignments, strict=True)]
         await connection.execute(MIRROR.stage_assignments, job_id, attempt, *columns)
         await connection.execute(MIRROR.add_assignments, job_id, attempt, tx.now)
-    rows = await connection.fetch(QUERIES.assigned_groups, job_id, list(read.ways.groups))
-    if rows:
+    if read.ways.groups:
         member = {"@odata.type": "#microsoft.graph.user", "id": user_id}
         body = orjson.dumps(
-            {"value": [{"id": row["principal_id"], "members@delta": [member]} for row in rows]}
+            {"value": [{"id": group_id, "members@delta": [member]} for group_id in read.ways.groups]}
         ).decode()
         await connection.execute(MIRROR.stage_members, job_id, attempt, body)
         await connection.execute(MIRROR.apply_members, job_id, attempt, tx.now, again_at, settings.nested_groups)

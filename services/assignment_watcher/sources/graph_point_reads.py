@@ -1,11 +1,13 @@
 """Point reads of one user at Microsoft Graph: "Get a user", "List users", "List appRoleAssignments granted for a service principal" and
-"List a user's direct memberships". The permissions of the cycles are enough.
+"directoryObject: checkMemberGroups". The permissions of the cycles are enough.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
+
+import orjson
 
 from services.assignment_watcher.graph.gateway import Asked, Graph
 from services.assignment_watcher.graph.paging import follow
@@ -13,7 +15,8 @@ from services.assignment_watcher.graph.refusals import NotFoundError
 from services.assignment_watcher.sources.source import SourceUnavailableError
 
 MOST_PAGES: Final = 50
-_GROUP: Final = "#microsoft.graph.group"
+MOST_GROUPS: Final = 20
+"""In one question ("directoryObject: checkMemberGroups")."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -52,14 +55,19 @@ async def assignments_named(graph: Graph, principal: str, display_name: str) -> 
     return await _all(graph, url, "appRoleAssignedTo")
 
 
-async def groups_of(graph: Graph, user_id: str) -> list[str]:
-    """Return the ids of the groups whose direct member a user is."""
-    url = f"{graph.base}/users/{quote(user_id, safe='')}/memberOf?$select=id&$top=999"
-    return [
-        row["id"].lower()
-        for row in await _all(graph, url, "users/memberOf")
-        if _kind(row) == _GROUP and isinstance(row.get("id"), str)
-    ]
+async def member_groups(graph: Graph, user_id: str, groups: Sequence[str]) -> list[str]:
+    """Return those of the groups whose member a user is, directly or through other groups."""
+    found: list[str] = []
+    for start in range(0, len(groups), MOST_GROUPS):
+        body = orjson.dumps({"groupIds": list(groups[start : start + MOST_GROUPS])})
+        url = f"{graph.base}/users/{quote(user_id, safe='')}/checkMemberGroups"
+        try:
+            answer = await graph.post(url, body, Asked(kind="checkMemberGroups"))
+        except NotFoundError:
+            return []
+        value = answer.get("value")
+        found += [one.lower() for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return found
 
 
 def is_id(name: str) -> bool:
@@ -97,7 +105,3 @@ def _literal(name: str) -> str:
 def _id(row: Mapping[str, Any]) -> str | None:
     value = row.get("id")
     return value.lower() if isinstance(value, str) and value else None
-
-
-def _kind(row: Any) -> str:
-    return str(row.get("@odata.type", "")).casefold() if isinstance(row, dict) else ""

@@ -167,13 +167,23 @@ class MicrosoftGraph:
         [found] = await self.find_users([user_id or name])
         return None if found.lifecycle is Lifecycle.UNKNOWN else found
 
-    async def read_ways(self, found: Found) -> Ways:
-        """Return assignments of the user's own, found by its display name, and its direct memberships."""
+    async def read_ways(self, found: Found, groups: Sequence[str]) -> Ways:
+        """Return assignments of the user's own, found by its display name, and the groups in question whose direct member it is.
+
+        Graph says at once of which groups a user is any kind of member; only those are listed, to see whether it is a direct one.
+        """
         name = (found.record or {}).get("displayName")
         rows = await point_reads.assignments_named(self.graph, self._principal, name) if isinstance(name, str) else []
-        groups = await point_reads.groups_of(self.graph, found.object_id)
         own = [row for item in point_reads.of_principal(rows, found.object_id) if (row := _row(item)) is not None]
-        return Ways(assignments=own, groups=groups)
+        above = await point_reads.member_groups(self.graph, found.object_id, groups) if groups else []
+        return Ways(assignments=own, groups=[one for one in above if await self._lists(one, found.object_id)])
+
+    async def _lists(self, group_id: str, user_id: str) -> bool:
+        async for page in self.read_members(group_id):
+            members = orjson.loads(page.body)["value"][0]["members@delta"]
+            if any(str(member.get("id", "")).lower() == user_id for member in members):
+                return True
+        return False
 
     async def count_users(self) -> int | None:
         """Return what "Get the count of users" says, asked once."""

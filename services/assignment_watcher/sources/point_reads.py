@@ -23,5 +23,8 @@ class PointReads(Protocol):
     async def find_user(self, name: str) -> Found | None:
         """Return the user with this object id, userPrincipalName or mail address; nothing when there is none."""
 
-    async def read_ways(self, found: Found) -> Ways:
-        """Return by what a live user may be assigned. What is missing from it is no proof that it ended."""
+    async def read_ways(self, found: Found, groups: Sequence[str]) -> Ways:
+        """Return by what a live user may be assigned: of the groups only those in question are looked at.
+
+        What is missing from it is no proof that it ended.
+        """

@@ -114,7 +114,7 @@ class Snapshot:
         row = await asyncio.to_thread(self._find_named, checked, name.strip().casefold())
         return Found(object_id=row.user_id, lifecycle=Lifecycle.LIVE, record=row.properties) if row else None
 
-    async def read_ways(self, found: Found) -> Ways:
+    async def read_ways(self, found: Found, groups: Sequence[str]) -> Ways:  # noqa: ARG002 - the protocol's
         """Return the assignments of the user's row; a snapshot has no groups."""
         checked = await self._check("assignments")
         rows = await asyncio.to_thread(self._find_users, checked, frozenset({found.object_id}))

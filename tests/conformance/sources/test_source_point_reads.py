@@ -46,6 +46,6 @@ async def test_a_found_user_is_the_one_of_a_full_read_with_its_assignments(world
     assert found is not None
     [same] = await source.find_users([person.id])
     assert (found.lifecycle, found.record) == (Lifecycle.LIVE, same.record)
-    ways = await source.read_ways(found)
+    ways = await source.read_ways(found, [])
     assert list(ways.assignments) == [row for row in await listed(source) if row.principal_id == person.id]
     assert list(ways.groups) == []
