@@ -205,3 +205,19 @@ async def test_beside_a_cycle_that_was_read_before_nothing_is_lost(watcher: Watc
     await agree(watcher)
     versions = [record.sequence for record in (await watcher.said()).assignments if record.object_id == users[1]]
     assert versions == sorted(set(versions))
+
+
+async def test_a_member_of_a_member_is_not_taken_for_a_direct_member(watcher: Watcher, tenant: Tenant) -> None:
+    users, parent, child = (await tenant.users())[-2:], str(uuid4()), str(uuid4())
+    await tenant.tx(
+        {"op": "createGroup", "groupId": child, "displayName": "Child", "members": users},
+        {"op": "createGroup", "groupId": parent, "displayName": "Parent", "members": []},
+        {"op": "addMember", "groupId": parent, "userId": child},
+    )
+    await tenant.assign(parent, kind="Group")
+    await watcher.cycle()
+    fact = await provision(watcher, users[0])
+    assert fact.result is DemandResult.SKIPPED
+    assert users[0] not in (await watcher.said()).latest()
+    await watcher.cycles(2)
+    await agree(watcher)
