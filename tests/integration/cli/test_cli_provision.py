@@ -64,6 +64,18 @@ async def test_a_user_who_is_not_assigned_is_told_so(live: LiveSystem, command: 
     assert demand["steps"][-1]["details"]["conditions"] == {"Assigned to the application": False}
 
 
+async def test_the_steps_are_told_to_people_as_well(live: LiveSystem, command: Command) -> None:
+    await come_to_rest(live)
+    user = next(iter(await live.truth()))
+    ran = await command("provision", user)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    for words in ("success  Import user:", "success  Determine if user is in scope:", "skipped  Perform action:"):
+        assert any(line.startswith(words) for line in lines), ran.out
+    assert any("Assigned to the application: yes" in line for line in lines)
+    assert lines[-1].startswith("Skipped (other): The target holds what is wanted")
+
+
 async def test_nobody_is_a_failure_with_exit_status_1(command: Command) -> None:
     ran = await command("provision", "nobody@nowhere.example")
     assert ran.code == 1
