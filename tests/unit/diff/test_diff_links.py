@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.diff.core import Decision, assignment_arrived, retry_due
+from services.diff.core import Decision, assignment_arrived, license_arrived, retry_due
 from services.diff.links.changing import link_asked
 from services.diff.links.comparing import Finding, comparable, compare, compared
 from services.diff.outcomes import outcome_arrived
@@ -17,9 +17,21 @@ from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import derived_id
 from shared.contracts.links import LinkFact, LinkState
 from shared.contracts.message import ObjectType
-from shared.contracts.outcomes import ProvisioningOutcome, Result
+from shared.contracts.outcomes import LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import UserStatus
-from tests.support.builders_diff import AT, JOB, OBJECT, assignment, change, changes, occasion, outcome, skips, users
+from tests.support.builders_diff import (
+    AT,
+    JOB,
+    OBJECT,
+    assignment,
+    change,
+    changes,
+    license_fact,
+    occasion,
+    outcome,
+    skips,
+    users,
+)
 
 
 def asked(kind: RequestKind, target_id: str | None = None, key: str = "key-1") -> OperatorRequest:
@@ -243,6 +255,11 @@ class TestCompare:
         assert changes(same) == []
         found = compared(same.person, answer(sent), occasion(), correct=True, corrected=None)
         assert found.decision.person.status is UserStatus.PROVISIONED
+
+    def test_a_license_fact_that_comes_meanwhile_leaves_the_status(self) -> None:
+        person, _ = comparison()
+        decision = license_arrived(person, license_fact(LicenseState.RELEASED), occasion())
+        assert decision.person.status is UserStatus.PROVISIONED
 
     def test_nothing_under_way_is_compared(self) -> None:
         person = assignment_arrived(None, assignment(), occasion()).person
