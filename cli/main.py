@@ -28,6 +28,8 @@ COMMANDS = {
     "preview": ("cli.preview:preview", "Show what a change of the schema, filter or settings would do."),
     "source": ("cli.source:source", "Show how far the source of a job was read."),
     "holds": ("cli.holds:holds", "List, approve and reject removals that are held."),
+    "links": ("cli.links:links", "List, repair, delete and compare links between users and accounts."),
+    "provision": ("cli.provision:provision", "Provision one user now, step by step."),
     "token": ("cli.token:token", "Create bearer tokens for the console."),
 }
 

@@ -15,6 +15,9 @@ class ConsoleSettings(Settings):
     console_preview_minutes: int = Field(
         default=60, ge=1, le=1440, description="How old the plan of a preview may be when a change is saved by it"
     )
+    console_on_demand_seconds: Seconds = Field(
+        default=30, description="How long an answer to provision on demand is waited for before 202 is answered"
+    )
     console_connection_test_seconds: Seconds = Field(
         default=15, description="Time limit of each of the two checks of Test Connection"
     )

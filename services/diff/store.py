@@ -150,7 +150,7 @@ def _json(value: Any) -> str:
 
 
 def stored_of(row: Any) -> Stored:
-    """Return the person of a row."""
+    """Return the person of a row of ``person``, with its flow."""
     sent = None
     if row["sent_operation"] is not None:
         sent = Sent(

@@ -62,6 +62,10 @@ class RequestKind(StrEnum):
     APPROVE_HOLD = "approveHold"
     REJECT_HOLD = "rejectHold"
     PREVIEW = "preview"
+    DELETE_LINK = "deleteLink"
+    REPAIR_LINK = "repairLink"
+    COMPARE_LINKS = "compareLinks"
+    PROVISION_ON_DEMAND = "provisionOnDemand"
 
 
 class OperatorRequest(Message):
@@ -69,6 +73,9 @@ class OperatorRequest(Message):
 
     ``hold_id`` names the hold that is approved or rejected; its object is the hold (``objectType`` hold, ``objectId`` the hold id).
     ``preview`` is what is to be looked at; its object is the preview, and ``sequence`` rises with each one of the job.
+    ``target_id`` is the account at the target that a repaired link is to point at. Links and users on demand are named by their object;
+    ``compareLinks`` about the job means all of its links. ``user`` is how the operator named a user on demand: object id,
+    userPrincipalName or mail address.
     """
 
     topic: ClassVar[str] = "control.requests.v1"
@@ -80,5 +87,7 @@ class OperatorRequest(Message):
     capacity: int | None = None
     hold_id: str | None = None
     preview: PreviewWish | None = None
+    target_id: str | None = None
+    user: str | None = None
     requested_by: str
     at: datetime

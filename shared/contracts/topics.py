@@ -8,7 +8,9 @@ from typing import Final
 from shared.contracts.assignments import CycleMark, DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.control import JobRecord, OperatorRequest
+from shared.contracts.links import LinkFact
 from shared.contracts.message import Message
+from shared.contracts.on_demand import DemandFact
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
 from shared.contracts.preview import PreviewFact, PreviewRows
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
@@ -100,6 +102,8 @@ OUTCOMES: Final = Topic(
         JobCondition,
         HoldFact,
         SourceState,
+        LinkFact,
+        DemandFact,
         PreviewRows,
         PreviewFact,
     ),
