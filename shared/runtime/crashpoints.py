@@ -17,6 +17,7 @@ CRASH_POINTS: Final = frozenset(
         "diff.retry.before_commit",
         "diff.rules.before_commit",
         "diff.comparing.before_commit",
+        "diff.preview.before_commit",
         "demand.before_commit",
         "writer.after_claim",
         "writer.after_send",

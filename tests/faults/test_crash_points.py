@@ -25,7 +25,7 @@ WHERE = {
 OTHER = {"diff", "notifier", "console", "demand"}
 
 ON_A_CHANGE = sorted(point for point in CRASH_POINTS if point.partition(".")[0] in WHERE)
-ASKED_FOR = {"diff.comparing.before_commit", "demand.before_commit"}
+ASKED_FOR = {"diff.comparing.before_commit", "diff.preview.before_commit", "demand.before_commit"}
 MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."))
 
 
@@ -101,6 +101,42 @@ async def test_i1_i7_a_comparison_of_every_link_goes_on_after_sigkill(live: Live
         return all(link["comparison"] == "same" for link in shown["value"])
 
     await eventually(compared, within=PATIENCE_SECONDS, every=0.05)
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def test_i1_i7_a_preview_is_made_after_sigkill_and_what_it_showed_is_what_saving_it_does(
+    live: LiveSystem,
+) -> None:
+    before = await come_to_rest(live)
+    active = {user: account["title"] for user, account in before.accounts.items() if account["active"]}
+    console, schema = live.stage.console, f"/jobs/{live.job_id}/schema"
+    document = await console.get(schema)
+    for mapping in document["synchronizationRules"][0]["objectMappings"]:
+        for row in mapping["attributeMappings"]:
+            if row["targetAttributeName"] == "title":
+                row["source"] = {"expression": 'Append([jobTitle], " (previewed)")', "type": "Function"}
+    await live.supervisor.stop(DIFF)
+    asked = await console.post(f"/jobs/{live.job_id}/preview", {"schema": document})
+    file = await live.start_armed(DIFF, "diff.preview.before_commit")
+    await live.crashed(DIFF, file)
+    place = f"/jobs/{live.job_id}/previews/{asked['id']}"
+
+    async def made() -> bool:
+        return bool((await console.get(place))["state"] == "done")
+
+    await eventually(made, within=PATIENCE_SECONDS, every=0.05)
+    rows = (await console.get(f"{place}/rows", action="update"))["value"]
+    planned = {row["objectId"]: {item["path"]: item["after"] for item in row["attributes"]} for row in rows}
+    assert planned == {user: {"title": f"{title} (previewed)"} for user, title in active.items()}
+    assert await live.simulated.accounts() == before.accounts, "a plan writes nothing"
+    await console.put(schema, document, preview=asked["id"])
+
+    async def written() -> bool:
+        accounts = await live.simulated.accounts()
+        return {user: accounts[user]["title"] for user in active} == {user: planned[user]["title"] for user in active}
+
+    await eventually(written, within=PATIENCE_SECONDS, every=0.1)
+    await console.request("DELETE", schema)
     assert contradictions(await come_to_rest(live)) == {}
 
 
