@@ -61,14 +61,15 @@ CANDIDATES: dict[str, Rules] = {
     "nobody leaves": rules(skip_out_of_scope_deletions=True),
     "deletes": rules(can_delete=True),
 }
+MOSTLY = st.sampled_from([True, True, True, True, False])
 STATES = st.fixed_dictionaries(
     {
-        "assigned": st.booleans(),
+        "assigned": MOSTLY,
         "city": st.sampled_from(["Oslo", "Rome", ""]),
         "jobTitle": st.sampled_from(["Buyer", "Seller"]),
-        "accountEnabled": st.booleans(),
-        "lifecycle": st.sampled_from(Lifecycle),
-        "roles": st.sampled_from([(USER_ROLE,), (DEFAULT_ACCESS,), ()]),
+        "accountEnabled": MOSTLY,
+        "lifecycle": st.sampled_from([*([Lifecycle.LIVE] * 6), *Lifecycle]),
+        "roles": st.sampled_from([(USER_ROLE,), (USER_ROLE,), (USER_ROLE,), (DEFAULT_ACCESS,), ()]),
     }
 )
 ANSWERS = st.sampled_from([Result.DONE, Result.DONE, Result.FAILED, Result.RETRY_LATER, None])
