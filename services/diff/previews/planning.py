@@ -58,10 +58,14 @@ def plan_person(case: Case, occasion: Occasion) -> Planned:
     """Return what would become of a person of whom everything was found out; ``occasion`` is that of a pass over everybody."""
     person = case.person
     wanted = decide_case(case, taken=occasion.taken)
-    decision = by_other_rules(person, wanted, replace(occasion, cycle=PLAN))
-    after = decision.person
-    counted, waits = _staged(wanted, decision, person)
-    failures = bool(case.mapped.failures)
+    counted = waits = forgets = False
+    # What is written and takes nobody's account away waits for nothing and keeps its values: its message need not be made.
+    if is_removal(wanted) or not wanted.writes:
+        decision = by_other_rules(person, wanted, replace(occasion, cycle=PLAN))
+        counted, waits = _staged(wanted, decision, person)
+        after = decision.person
+        changed = after != person or bool(decision.emissions)
+        forgets = changed and not after.may_exist and not after.entered
     row = PlanRow(
         object_type=ObjectType.USER,
         object_id=person.object_id,
@@ -73,13 +77,12 @@ def plan_person(case: Case, occasion: Occasion) -> Planned:
         attributes=() if waits else _attributes(wanted, case.rules.redacted),
         counted=counted,
     )
-    changed = after != person or bool(decision.emissions)
     return Planned(
         row=row,
         waits=waits,
-        errors=failures,
+        errors=bool(case.mapped.failures),
         in_flight=person.in_flight,
-        forgets=changed and not after.may_exist and not after.entered,
+        forgets=forgets,
     )
 
 
