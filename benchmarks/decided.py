@@ -74,19 +74,28 @@ class Decided:
         share = (self.users - first) / self.users
         return seconds / share if share else seconds, cpu / share if share else cpu
 
-    async def previewed(self) -> float:
-        """Start diff, wait for the plan of the one preview that it was asked for, and stop it; returns the seconds that the plan took."""
+    async def previewed(self, request: Message) -> tuple[float, float]:
+        """Start diff, let it come to rest, ask it for a preview, wait for the plan, and stop it.
+
+        Returns the seconds from the request to the plan, and the CPU seconds of diff in them.
+        """
         await self.supervisor.start(self.process)
-        began: float | None = None
+        await self._come_to_rest()
+        base, began = self._cpu(), time.monotonic()
+        await self.send([request], "/seatkeeper/console")
         while (state := await self.database.fetchval("SELECT state FROM preview")) != "done":
             if state == "failed":
                 raise RuntimeError("diff made no plan; the reason is in its log")
-            if state == "running" and began is None:
-                began = time.monotonic()
             await asyncio.sleep(0.02)
-        seconds = time.monotonic() - (began or 0.0)
+        seconds, cpu = time.monotonic() - began, self._cpu() - base
         await self.supervisor.stop(DIFF)
-        return seconds
+        return seconds, cpu
+
+    async def _come_to_rest(self) -> None:
+        while True:
+            if not await self.database.fetchval("SELECT count(*) FROM outbox"):
+                return
+            await asyncio.sleep(0.1)
 
     def _cpu(self) -> float:
         return next((usage.cpu_seconds for usage in self.supervisor.usage() if usage.name == DIFF), 0.0)
@@ -106,8 +115,7 @@ async def service_figures(scene: Decided) -> dict[str, Any]:
     titles = (assignment(JOB, number, 3, title="Seller") for number in people)
     await scene.send(titles, "/seatkeeper/assignment-watcher")
     changed, _ = await scene.drained("sent_generation = 2")
-    await scene.send([preview_request(JOB)], "/seatkeeper/console")
-    previewed = await scene.previewed()
+    previewed, preview_cpu = await scene.previewed(preview_request(JOB))
     return {
         "newPerSecond": round(scene.users / new),
         "unchangedPerSecond": round(scene.users / unchanged),
@@ -115,6 +123,7 @@ async def service_figures(scene: Decided) -> dict[str, Any]:
         "noopCpuSecondsPer100k": round(cpu * 100_000 / scene.users, 1),
         "noopChanges": said,
         "previewSecondsPer100k": round(previewed * 100_000 / scene.users, 1),
+        "previewCpuSecondsPer100k": round(preview_cpu * 100_000 / scene.users, 1),
     }
 
 
