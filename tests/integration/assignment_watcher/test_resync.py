@@ -7,7 +7,9 @@ import pytest
 
 from services.assignment_watcher.sources.source import SourceUnavailableError
 from shared.contracts.assignments import Lifecycle
+from shared.contracts.message import ObjectType
 from shared.contracts.source import StreamPhase
+from shared.runtime.jobs import Job
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
 
 
@@ -142,9 +144,12 @@ async def test_a_link_is_renewed_before_it_dies(watcher: Watcher, tenant: Tenant
 async def test_other_attributes_are_a_new_round_without_a_removal(
     watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [job] = await watcher.frame.list_jobs()
-    wanted = (*job.template.source_attributes, "officeLocation")
-    monkeypatch.setattr(type(job.template), "source_attributes", property(lambda _: wanted))
+    usual = Job.source_attributes
+
+    def wanted(job: Job, object_type: ObjectType) -> tuple[str, ...]:
+        return (*usual(job, object_type), "officeLocation") if object_type is ObjectType.USER else usual(job, object_type)
+
+    monkeypatch.setattr(Job, "source_attributes", wanted)
     await tenant.tx(
         {"op": "updateUser", "userId": (await tenant.users())[0], "properties": {"officeLocation": "Pier 4"}}
     )
