@@ -19,15 +19,20 @@ from deploy.embedded import Servers
 from shared.contracts.topics import CONSOLE, EVENTS, SERVICES, USERS, consumed_by
 from shared.runtime.database import schema_of
 
+EVERYBODY = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that the invariants are computed from, taken when the system was at rest."""
 
     truth: dict[str, dict[str, Any]]
+    truth_groups: dict[str, dict[str, Any]]
+    directory: list[dict[str, Any]]
     directory_users: int
     accounts: dict[str, dict[str, Any]]
     target: dict[str, Any]
+    target_groups: list[dict[str, Any]]
     people: dict[str, dict[str, Any]]
     pool: dict[str, Any]
     licenses: dict[str, dict[str, Any]]
@@ -70,9 +75,12 @@ async def gather_evidence(simulated: Simulated, servers: Servers, job_id: str) -
         dead = await rows_of_all(connection, "dead_letter")
     return Evidence(
         truth=truth["users"],
+        truth_groups=truth["groups"],
+        directory=await simulated.people(EVERYBODY),
         directory_users=truth["directoryUsers"],
         accounts=await simulated.accounts(),
         target=await simulated.state(),
+        target_groups=await simulated.groups(),
         people={row["object_id"]: dict(row) for row in people},
         pool=dict(pool) if pool else {},
         licenses={row["object_id"]: dict(row) for row in licenses},
