@@ -4,7 +4,8 @@ Nothing here asks a service whether it thinks it is right.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from cli.demo.simulated import Simulated
 from deploy.embedded import Servers
@@ -20,6 +22,7 @@ from shared.contracts.topics import CONSOLE, EVENTS, SERVICES, USERS, consumed_b
 from shared.runtime.database import schema_of
 
 EVERYBODY = 1_000_000
+COORDINATOR_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,7 @@ async def consumer_lag(servers: Servers) -> int:
                 if service == CONSOLE and control:
                     continue
                 partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-                committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+                committed = await committed_offsets(admin, group, partitions)
                 ends = await consumer.end_offsets(partitions)
                 for partition in partitions:
                     known = committed.get(partition)
@@ -131,6 +134,25 @@ async def consumer_lag(servers: Servers) -> int:
     finally:
         await asyncio.gather(consumer.stop(), admin.close())
     return lag
+
+
+async def committed_offsets(
+    admin: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]
+) -> Mapping[Any, Any]:
+    """Return what the group has committed for each partition.
+
+    A broker that was short of processor time knows no coordinator for a moment. Kafka's own clients ask again then; this one does not.
+    """
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return found
 
 
 async def _records(servers: Servers, topic: str, job_id: str) -> list[dict[str, Any]]:
