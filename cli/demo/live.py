@@ -110,7 +110,7 @@ async def disabled_account(stage: Stage) -> None:
 async def groups_change(stage: Stage) -> None:
     """A group gets another name, and one of its members goes over to another group; the target follows, nobody loses the account."""
     stage.narrator.step("Live: a group is renamed, and somebody changes the group")
-    before = await stage.simulated.groups()
+    before = await stage.until("the groups are at the target", stage.simulated.groups)
     accounts = {account["id"]: object_id for object_id, account in (await stage.simulated.accounts()).items()}
     group, *others = before
     name = f"{group['displayName']} EMEA"
