@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.demo import invariants
 from cli.demo.evidence import Evidence
+from cli.demo.groups import groups_in_step
 from cli.demo.invariants import entitled
 from tests.support.systems import PATIENCE_SECONDS, SEATS, LiveSystem
 
@@ -67,6 +68,7 @@ def contradictions(evidence: Evidence) -> dict[str, list[str]]:
         "I6": list(invariants.one_mail(evidence)),
         "I7": list(invariants.converged(evidence, quiet_writes=0)),
         "I8": list(invariants.every_change_has_its_event(evidence)),
+        "groups": list(groups_in_step(evidence)),
     }
     return {name: problems for name, problems in found.items() if problems}
 
