@@ -3,7 +3,15 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from simulators.graph import assignments, deleted_items, directory_objects, resources, subscriptions
+from simulators.graph import (
+    assignments,
+    deleted_items,
+    directory_objects,
+    group_lookups,
+    resources,
+    subscriptions,
+    user_lookups,
+)
 from simulators.graph.call import Call
 from simulators.graph.delta import delta
 from simulators.graph.exchange import Reply
@@ -51,7 +59,7 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
         case ["directoryObjects", "delta"]:
             answer = "directoryObjects/delta", directory_objects.tracked
         case ["users" | "groups" as plural]:
-            answer = plural, lambda call: resources.listing(call, plural[:-1])
+            answer = plural, lambda call: _listing(call, plural)
         case ["users" | "groups" as plural, "delta"]:
             answer = f"{plural}/delta", lambda call: delta(call, plural)
         case ["users" | "groups" as plural, "$count"]:
@@ -63,6 +71,12 @@ def _read(segments: list[str]) -> tuple[str, Methods] | None:
         case ["directory", "deletedItems", kind] if kind in _CASTS:
             answer = "deletedItems", lambda call: deleted_items.listing(call, kind.rpartition(".")[2])
     return (answer[0], {"GET": answer[1]}) if answer else None
+
+
+def _listing(call: Call, plural: str) -> Found:
+    if plural == "users" and call.options.get("$filter") is not None:
+        return user_lookups.by_mail(call)
+    return resources.listing(call, plural[:-1])
 
 
 def _written(segments: list[str]) -> tuple[str, Methods] | None:
@@ -78,6 +92,10 @@ def _written(segments: list[str]) -> tuple[str, Methods] | None:
             found = "restore", {"POST": lambda call: deleted_items.restore(call, key)}
         case ["directoryObjects", "getByIds" | "microsoft.graph.getByIds"]:
             found = "getByIds", {"POST": directory_objects.by_ids}
+        case ["users", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
+            found = "checkMemberGroups", {"POST": lambda call: user_lookups.check_member_groups(call, key)}
+        case ["groups", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
+            found = "checkMemberGroups", {"POST": lambda call: group_lookups.check_member_groups(call, key)}
         case ["subscriptions"]:
             found = "subscriptions", {"GET": subscriptions.listing, "POST": subscriptions.create}
         case ["subscriptions", key]:

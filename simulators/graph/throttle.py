@@ -2,7 +2,7 @@
 
 QUOTA = {"S": 3500, "M": 5000, "L": 8000}
 WINDOW = 10.0
-COST = {"users": 2, "groups": 2, "groups/members": 3, "getByIds": 3}
+COST = {"users": 2, "groups": 2, "groups/members": 3, "getByIds": 3, "checkMemberGroups": 4}
 
 
 def resource_units(call_class: str, *, selects: bool, top: int | None) -> int:

@@ -54,7 +54,7 @@ class Run:
         self.version = self.restarts = self.decisions = 0
         self.process = world.process()
         self.processes = [self.process]
-        self.skewed = self._member_page_dropped = False
+        self.skewed = False
         self.cycles_to_settle: int | None = None
         self.unfinished = False
         self._began = 0
@@ -267,10 +267,7 @@ class Run:
                 await self.disturbed(step)
             case p.Change():
                 self.tenant.change(step.mutations, together=step.together)
-            case p.Fault(match=p.MEMBERS, kind="dropPage") if self._member_page_dropped:
-                pass  # two listings of a group that both lack a page are the two proofs of a removal: decision 0029 accepts that
             case p.Fault():
-                self._member_page_dropped |= step.match == p.MEMBERS and step.kind == "dropPage"
                 more = dict(step.more) | ({"origin": self.world.foreign.url} if step.kind == "foreignLink" else {})
                 more = {name: value for name, value in more.items() if value is not None}
                 self.tenant.sim.faults.arm({"match": step.match, "kind": step.kind} | more)

@@ -226,7 +226,7 @@ page_faults = st.one_of(
     st.builds(Fault, st.sampled_from(PAGES), st.just("foreignLink"), _few),
     st.builds(Fault, st.sampled_from([LISTING, LISTING, USERS, GROUP_DELTA]), st.just("empty"), _few),
     st.builds(Fault, st.just(LISTING), st.just("dropPage"), _few),
-    st.builds(Fault, st.just(MEMBERS), st.just("dropPage"), st.just({"times": 1})),
+    st.builds(Fault, st.just(MEMBERS), st.just("dropPage"), _few),
     st.builds(
         Fault,
         st.sampled_from([LISTING, LISTING, MEMBERS, OBJECTS, POINT]),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.conftest import RUNS, SEED
 from tests.fuzz.oracles import hold
-from tests.fuzz.plans import LISTING, Change, Crash, Cycle, Expire, Fault, Meanwhile, Plan, Step
+from tests.fuzz.plans import LISTING, MEMBERS, Change, Crash, Cycle, Expire, Fault, Meanwhile, Pass, Plan, Step
 from tests.fuzz.world import World
 
 
@@ -57,6 +57,16 @@ async def test_who_moves_from_a_group_to_an_assignment_of_its_own_while_listings
     moves = change(*(("swapToDirect", number, 0) for number in range(6)))
     empty = Fault(LISTING, "empty", {"times": 4})
     await hold(world, a_plan(moves, empty, Cycle(seconds), Cycle(seconds), users=6, seed=7))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_members_on_a_page_that_listings_of_their_group_lose_again_and_again_stay(
+    world: World, nested: bool
+) -> None:
+    dropped = Fault(MEMBERS, "dropPage", {"times": 4})
+    run = await hold(world, a_plan(Pass(90_000.0), Cycle(), dropped, *[Cycle()] * 4, users=6, seed=7, nested=nested))
+    asked = run.tenant.sim.journal.as_json()["requests"]
+    assert "$batch checkMemberGroups" in asked or "checkMemberGroups" in asked
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
