@@ -27,6 +27,8 @@ COMMANDS = {
     "schema": ("cli.schema:schema", "Show, export, import and restore the mappings and filters of a job."),
     "source": ("cli.source:source", "Show how far the source of a job was read."),
     "holds": ("cli.holds:holds", "List, approve and reject removals that are held."),
+    "links": ("cli.links:links", "List, repair, delete and compare links between users and accounts."),
+    "provision": ("cli.provision:provision", "Provision one user now, step by step."),
     "token": ("cli.token:token", "Create bearer tokens for the console."),
 }
 

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from services.assignment_watcher.demands import serving as demands_loop
+from services.assignment_watcher.demands.serving import Demands
+from services.assignment_watcher.demands.taking import DemandsTaken
 from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.handlers import HoldsDecided, JobsChanged
 from services.assignment_watcher.notifications import leftovers
@@ -48,6 +51,7 @@ def build(settings: WatcherSettings) -> Service:
         guard_percent=settings.assignment_watcher_guard_percent,
     )
     notifications = Notifications(settings, open_sources)
+    demands = Demands(open_sources)
     watching = Watching(open_sources, policy, notifications)
     return Service(
         name=WATCHER,
@@ -55,9 +59,11 @@ def build(settings: WatcherSettings) -> Service:
         subscriptions=[
             Subscription(message=JobRecord, handler=JobsChanged(watching.wake)),
             Subscription(message=OperatorRequest, handler=HoldsDecided(watching.look_again)),
+            Subscription(message=OperatorRequest, handler=DemandsTaken(demands.wake)),
         ],
         background=[
             Background(name=LOOP, run=watching.run),
+            Background(name=demands_loop.LOOP, run=demands.run),
             Background(name=leftovers.LOOP, run=notifications.run),
         ],
     )

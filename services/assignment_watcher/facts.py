@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.assignment_watcher.core import State
 from shared.contracts.assignments import CycleKind, CycleMark, DirectoryAssignment
+from shared.contracts.cloudevents import Envelope
 from shared.contracts.ids import CYCLE_OBJECT, JOB_OBJECT, derived_id
 from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, CycleFact, CyclePhase, Failure, JobCondition
@@ -27,8 +28,18 @@ class CycleMessages:
         self.started_at = started_at
         self.cycle_id = cycle_id(job_id, number)
 
-    def assignment(self, tx: Transaction, object_type: ObjectType, object_id: str, version: int, state: State) -> None:
-        """Say the whole current state of one object."""
+    def assignment(
+        self,
+        tx: Transaction,
+        object_type: ObjectType,
+        object_id: str,
+        version: int,
+        state: State,
+        *,
+        request_id: str | None = None,
+        cause: Envelope | None = None,
+    ) -> None:
+        """Say the whole current state of one object; with ``request_id`` because an operator asked for it, in the flow of ``cause``."""
         message = DirectoryAssignment(
             job_id=self.job_id,
             object_type=object_type,
@@ -43,9 +54,10 @@ class CycleMessages:
             lifecycle=state.lifecycle,
             attributes=state.attributes,
             assigned_at=state.assigned_at,
+            request_id=request_id,
             observed_at=self.started_at,
         )
-        tx.emit(message, event_id=derived_id("assignment", self.job_id, object_id, version))
+        tx.emit(message, event_id=derived_id("assignment", self.job_id, object_id, version), cause=cause)
 
     def marks(self, tx: Transaction, objects: int) -> None:
         """Close the cycle on every partition: everything that it found stands before the mark there."""

@@ -5,6 +5,8 @@ from services.console.settings import ConsoleSettings
 from services.console.web import LOOP, Web
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command
+from shared.contracts.links import LinkFact
+from shared.contracts.on_demand import DemandFact
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
 from shared.contracts.source import HoldFact, SourceState
 from shared.contracts.topics import CONSOLE
@@ -21,6 +23,8 @@ SUBSCRIPTIONS = (
     Subscription(message=JobCondition, handler=handlers.note_conditions),
     Subscription(message=SourceState, handler=handlers.note_sources),
     Subscription(message=HoldFact, handler=handlers.note_holds),
+    Subscription(message=LinkFact, handler=handlers.note_links),
+    Subscription(message=DemandFact, handler=handlers.note_demands),
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Command, LicenseDecision, Operation
+from shared.contracts.links import LinkFact
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.contracts.public import UserStatus
 
@@ -250,6 +251,12 @@ def with_outcome(person: Person, message: ProvisioningOutcome) -> Person:
     if written is known and link is person.link:
         return person
     return person.joined(written=written, link=link)
+
+
+def with_link(person: Person, message: LinkFact) -> Person:
+    """Return the person after a link was deleted or repaired; the same object when it was known or is older. An empty id is no link."""
+    newest = _newer(person.link, Link(generation=message.generation, target_id=message.target_id or ""))
+    return person if newest is person.link else person.joined(link=newest)
 
 
 def license_of(person: Person) -> tuple[LicenseState, int] | None:

@@ -6,11 +6,15 @@ from typing import TypeVar
 
 from services.console import core, store, timeline
 from services.console.core import Person
+from services.console.links import noting
+from services.console.on_demand import following
 from services.console.store import QUERIES, Key
 from services.console.timeline import Entry
 from shared.contracts.assignments import DirectoryAssignment
-from shared.contracts.changes import Change, Command
+from shared.contracts.changes import Change, Command, Operation
+from shared.contracts.links import LinkFact
 from shared.contracts.message import Message, ObjectType
+from shared.contracts.on_demand import DemandFact
 from shared.contracts.outcomes import CycleFact, CyclePhase, JobCondition, LicenseFact, ProvisioningOutcome
 from shared.contracts.source import HoldFact, SourceState
 from shared.runtime.transaction import Received, Transaction
@@ -22,7 +26,11 @@ NOBODY = Person()
 async def note_assignments(tx: Transaction, received: Sequence[Received[DirectoryAssignment]]) -> None:
     """Note what the directory says of users, and how many objects the running cycles have emitted."""
     await _note_people(tx, received, core.with_assignment, lambda item: timeline.of_assignment(item.message))
-    found = Counter((item.message.job_id, item.message.cycle_id, item.message.cycle_kind) for item in received)
+    found = Counter(
+        (item.message.job_id, item.message.cycle_id, item.message.cycle_kind)
+        for item in received
+        if item.message.request_id is None  # a user on demand belongs to no cycle
+    )
     first = {item.message.cycle_id: item.message.observed_at for item in reversed(received)}
     await tx.connection.execute(
         QUERIES.count_cycle_objects,
@@ -35,12 +43,14 @@ async def note_assignments(tx: Transaction, received: Sequence[Received[Director
 
 
 async def note_changes(tx: Transaction, received: Sequence[Received[Change]]) -> None:
-    """Note what diff wants."""
+    """Note what diff wants. A comparison is no change."""
+    received = [item for item in received if item.message.operation is not Operation.COMPARE]
     await _note_people(tx, received, core.with_change, lambda item: timeline.of_change(item.message))
 
 
 async def note_commands(tx: Transaction, received: Sequence[Received[Command]]) -> None:
-    """Note what the license-allocator allows."""
+    """Note what the license-allocator allows. A comparison is no change."""
+    received = [item for item in received if item.message.operation is not Operation.COMPARE]
     await _note_people(
         tx, received, core.with_command, lambda item: timeline.of_command(item.message, item.envelope.time)
     )
@@ -49,12 +59,27 @@ async def note_commands(tx: Transaction, received: Sequence[Received[Command]]) 
 async def note_licenses(tx: Transaction, received: Sequence[Received[LicenseFact]]) -> None:
     """Note where users stand in the license ledger."""
     await _note_people(tx, received, core.with_license, lambda item: timeline.of_license(item.message))
+    await following.note_licenses(tx.connection, received)
 
 
 async def note_outcomes(tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
-    """Note what became of changes: where the user stands, the timeline, and the provisioning log."""
-    await _note_people(tx, received, core.with_outcome, lambda item: timeline.of_outcome(item.message))
-    await store.append_log(tx.connection, received)
+    """Note what became of changes: where the user stands, the timeline, links, and the provisioning log."""
+    changes = [item for item in received if item.message.operation is not Operation.COMPARE]
+    await _note_people(tx, changes, core.with_outcome, lambda item: timeline.of_outcome(item.message))
+    await store.append_log(tx.connection, [item for item in received if noting.worth_a_row(item.message)])
+    await noting.note_outcomes(tx.connection, [item.message for item in received])
+    await following.note_outcomes(tx.connection, changes)
+
+
+async def note_links(tx: Transaction, received: Sequence[Received[LinkFact]]) -> None:
+    """Note links that were deleted or repaired."""
+    await _note_people(tx, received, core.with_link, lambda item: timeline.of_link(item.message))
+    await noting.note_facts(tx.connection, [item.message for item in received])
+
+
+async def note_demands(tx: Transaction, received: Sequence[Received[DemandFact]]) -> None:
+    """Note how far users on demand are."""
+    await following.note_facts(tx.connection, [item.message for item in received])
 
 
 async def note_cycles(tx: Transaction, received: Sequence[Received[CycleFact]]) -> None:

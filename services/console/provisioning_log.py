@@ -11,7 +11,7 @@ from shared.contracts.outcomes import ProvisioningOutcome, Result
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
-ACTIONS: Final = ("create", "update", "disable", "delete", "other")
+ACTIONS: Final = ("create", "update", "disable", "delete", "compare", "other")
 STATUSES: Final = ("success", "warning", "failure", "skipped")
 _STATUS: Final[Mapping[str, str]] = {
     Result.DONE: "success",

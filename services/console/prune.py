@@ -2,12 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+from services.console.links.store import QUERIES as LINKS
+from services.console.on_demand.store import QUERIES as DEMANDS
 from services.console.settings import ConsoleSettings
 from services.console.store import QUERIES
 from shared.runtime.frame import Frame
 
 PRUNE_EVERY_SECONDS = 300.0
 LOOP = "prune"
+DEMANDS_KEPT = timedelta(days=1)
+"""Users on demand are kept with the values that were read of them."""
 
 
 async def run(frame: Frame) -> None:
@@ -29,6 +33,8 @@ async def prune(frame: Frame) -> None:
         await connection.execute(QUERIES.prune_cycles, before)
         await connection.execute(QUERIES.prune_holds, before)
         await connection.execute(QUERIES.prune_hold_requests, before)
+        await connection.execute(LINKS.prune_requests, before)
+        await connection.execute(DEMANDS.prune_demands, datetime.now(UTC) - DEMANDS_KEPT)
         await connection.execute(QUERIES.prune_sessions)
         for row in await connection.fetch(QUERIES.list_deleted_jobs):
             await connection.execute(QUERIES.erase_log, row["job_id"])
@@ -36,3 +42,5 @@ async def prune(frame: Frame) -> None:
             await connection.execute(QUERIES.erase_people, row["job_id"])
             await connection.execute(QUERIES.erase_source, row["job_id"])
             await connection.execute(QUERIES.erase_holds, row["job_id"])
+            await connection.execute(LINKS.erase_links, row["job_id"])
+            await connection.execute(DEMANDS.erase_demands, row["job_id"])

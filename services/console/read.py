@@ -133,7 +133,7 @@ def _user(row: Mapping[str, Any]) -> Shown:
         "reason": now.reason,
         "code": now.code,
         "retryAt": written.retry_at if written and now.status is UserStatus.FAILED else None,
-        "targetId": person.link.target_id if person.link else None,
+        "targetId": person.link.target_id or None if person.link else None,
         "license": {"state": row["license_state"], "ticket": row["license_ticket"]} if row["license_state"] else None,
         "updatedAt": row["updated_at"],
     }

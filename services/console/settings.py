@@ -12,6 +12,9 @@ class ConsoleSettings(Settings):
         default=30, ge=1, le=3650, description="How long timelines, the provisioning log and cycles are kept"
     )
     console_session_hours: int = Field(default=12, ge=1, le=168, description="How long a sign-in to the pages lasts")
+    console_on_demand_seconds: Seconds = Field(
+        default=30, description="How long an answer to provision on demand is waited for before 202 is answered"
+    )
     console_connection_test_seconds: Seconds = Field(
         default=15, description="Time limit of each of the two checks of Test Connection"
     )

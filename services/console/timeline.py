@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.contracts.assignments import DirectoryAssignment, Lifecycle
 from shared.contracts.changes import Change, Command, Operation
+from shared.contracts.links import LinkFact
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 
 
@@ -19,6 +20,7 @@ class Kind(StrEnum):
     LICENSE = "license"
     COMMAND = "command"
     OUTCOME = "outcome"
+    LINK = "link"
 
 
 RANK: Mapping[str, int] = {kind: rank for rank, kind in enumerate(Kind)}
@@ -103,6 +105,18 @@ def of_outcome(message: ProvisioningOutcome) -> Entry:
     return Entry(at=message.at, kind=Kind.OUTCOME, facts=facts)
 
 
+def of_link(message: LinkFact) -> Entry:
+    """Return the entry of a link that an operator asked about."""
+    facts = {
+        "state": message.state,
+        "generation": message.generation,
+        "reason": message.reason,
+        "by": message.requested_by,
+        "requestReason": message.request_reason,
+    }
+    return Entry(at=message.at, kind=Kind.LINK, facts=facts)
+
+
 def describe(kind: str, facts: Mapping[str, Any]) -> tuple[str, str]:
     """Return what happened and why, each as one short sentence without a full stop."""
     reason = str(facts.get("reason") or "")
@@ -115,6 +129,8 @@ def describe(kind: str, facts: Mapping[str, Any]) -> tuple[str, str]:
         return _LICENSE[facts["state"]].format(ticket=facts["ticket"]), reason
     if kind == Kind.COMMAND:
         return f"{facts['operation']} allowed (generation {facts['generation']})", reason
+    if kind == Kind.LINK:
+        return f"link {facts['state']}, asked for by {facts['by']}", f"{reason}; {facts['requestReason']}"
     what = _RESULT[facts["result"]].format(operation=facts["operation"])
     if facts.get("ticket") and facts["operation"] == Operation.CREATE:
         what += f", license granted (ticket {facts['ticket']})"

@@ -4,7 +4,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp
 
-from services.console.api import audit_logs, credentials, jobs, people, probes, schema, source
+from services.console.api import audit_logs, credentials, jobs, links, on_demand, people, probes, schema, source
 from services.console.api.access import undeclared_routes
 from services.console.api.errors import EXPLAINED_ERRORS, as_problem
 from services.console.api.problems import Json, problem_response
@@ -35,6 +35,8 @@ def build_api(frame: Frame) -> FastAPI:
     router.include_router(source.router)
     router.include_router(schema.router)
     router.include_router(people.router)
+    router.include_router(links.router)
+    router.include_router(on_demand.router)
     router.include_router(audit_logs.router)
 
     @router.get("/openapi.json", include_in_schema=False)

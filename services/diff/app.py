@@ -1,11 +1,14 @@
 """The composition root of diff."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from services.diff.handlers import Handlers
 from services.diff.health.judging import Judging
 from services.diff.keeping import Keeping
+from services.diff.links.handling import LinkHandlers
+from services.diff.links.sweeping import comparing
 from services.diff.removals.handlers import Marks
 from services.diff.removals.releasing import Releasing
 from services.diff.requests import Requests
@@ -18,6 +21,7 @@ from shared.contracts.control import OperatorRequest
 from shared.contracts.outcomes import JobCondition, LicenseFact, ProvisioningOutcome
 from shared.runtime.consume import Subscription
 from shared.runtime.service import Service
+from shared.runtime.transaction import Received, Transaction
 
 
 def build(settings: DiffSettings) -> Service:
@@ -32,6 +36,7 @@ def build(settings: DiffSettings) -> Service:
         retry_batch=settings.diff_retry_batch_users,
         gathering=timedelta(seconds=settings.diff_gather_members_seconds),
     )
+    linking = LinkHandlers(handlers=handlers)
     judging = Judging(policy=settings.quarantine_policy(), probe_users=settings.diff_retry_batch_users)
     keeping = Keeping(
         wake=wake,
@@ -42,6 +47,17 @@ def build(settings: DiffSettings) -> Service:
         judging=judging,
         resetting=Resetting(handlers=handlers, judging=judging, batch=settings.diff_retry_batch_users),
     )
+
+    async def outcomes(tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
+        await handlers.outcomes(tx, received)
+        await linking.answers(tx, received)
+
+    operators = Requests(wake, judging)
+
+    async def requests(tx: Transaction, received: Sequence[Received[OperatorRequest]]) -> None:
+        await operators(tx, received)
+        await linking.requests(tx, received)
+
     return Service(
         name="diff",
         settings=settings,
@@ -49,9 +65,9 @@ def build(settings: DiffSettings) -> Service:
             Subscription(message=DirectoryAssignment, handler=handlers.assignments),
             Subscription(message=CycleMark, handler=Marks(wake, note_initial)),
             Subscription(message=LicenseFact, handler=handlers.licenses),
-            Subscription(message=ProvisioningOutcome, handler=handlers.outcomes),
+            Subscription(message=ProvisioningOutcome, handler=outcomes),
             Subscription(message=JobCondition, handler=judging.conditions),
-            Subscription(message=OperatorRequest, handler=Requests(wake, judging)),
+            Subscription(message=OperatorRequest, handler=requests),
         ),
-        background=(retry_timer(handlers), keeping.background(), rules_pass(handlers)),
+        background=(retry_timer(handlers), keeping.background(), rules_pass(handlers), comparing(linking)),
     )

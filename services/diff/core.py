@@ -96,7 +96,7 @@ def license_arrived(person: Person, fact: LicenseFact, occasion: Occasion) -> De
         license_waiting=fact.state is LicenseState.WAITING,
     )
     facts: list[Fact] = []
-    if after.in_flight and after.sent is not None:
+    if after.in_flight and after.sent is not None and after.sent.operation is not Operation.COMPARE:
         status = _status_of_sent(after.sent, occasion.rules, license_waiting=after.license_waiting)
         if status is UserStatus.WAITING and person.status is not UserStatus.WAITING:
             facts = [Fact(event=EventName.WAITING, operation=after.sent.operation)]

@@ -53,6 +53,9 @@ def change_of(person: Person, wanted: Wanted, rules: Rules, *, reason: str, at: 
         may_create=rules.creates and not wanted.only_matching,
         redacted=rules.redacted,
         target_id=person.account.target_id if person.account else None,
+        # Nothing is confirmed of an account that an operator pointed the link at.
+        relinked=person.account is not None and not person.account.resource,
+        on_demand=assignment.request_id is not None and person.attempts == 0,
         needs_license=wanted.needs_license(rules.active_path),
         attempt=person.attempts + 1,
         assigned_at=assignment.assigned_at,

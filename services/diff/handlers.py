@@ -15,6 +15,7 @@ from services.diff.core import (
     retry_due,
     with_assignment,
 )
+from services.diff.demands import demanded
 from services.diff.flows import envelope_of
 from services.diff.following import move_of
 from services.diff.groups import members
@@ -31,6 +32,7 @@ from services.diff.removals.staging import removal_let_out
 from services.diff.rules import Rules
 from services.diff.store import Flow, Key, Stored
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
+from shared.contracts.changes import Operation
 from shared.contracts.cloudevents import Envelope
 from shared.contracts.message import Message, ObjectType
 from shared.contracts.outcomes import LicenseFact, ProvisioningOutcome, Result
@@ -67,12 +69,14 @@ class Handlers:
             key = _key(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
-            occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
-            occasion = replace(occasion, cycle=item.message.cycle_id, rejected=rejected)
-            decision = assignment_arrived(before, item.message, occasion)
+            occasion = self.occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
+            # Whoever was asked for waits for no cycle: no mark follows.
+            cycle = None if item.message.request_id else item.message.cycle_id
+            arrived = demanded if item.message.request_id else assignment_arrived
+            decision = arrived(before, item.message, replace(occasion, cycle=cycle, rejected=rejected))
+            emit(tx, decision, item.envelope)
             if decision.person is before:
                 continue
-            _emit(tx, decision, item.envelope)
             if decision.person.staged_in == item.message.cycle_id:
                 opening.append(item.message)
             flow = Flow(correlation_id=item.envelope.correlation_id, traceparent=item.envelope.traceparent)
@@ -90,8 +94,12 @@ class Handlers:
         await _tell(tx, loaded, after)
 
     async def outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
-        """Decide on what became of changes; what diff itself said about skips is passed over."""
-        theirs = [item for item in received if item.message.result is not Result.SKIPPED]
+        """Decide on what became of changes; what diff itself said about skips, and comparisons, are passed over."""
+        theirs = [
+            item
+            for item in received
+            if item.message.result is not Result.SKIPPED and item.message.operation is not Operation.COMPARE
+        ]
         await self.groups.outcomes(tx, theirs)
         await self._decide(tx, theirs, outcome_arrived)
 
@@ -153,14 +161,12 @@ class Handlers:
         taken = await matching_values.note(tx.connection, (one.person for one in there.values()), rules)
         changed: dict[Key, Person] = {}
         for key, one in there.items():
-            occasion = self._occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken)
+            occasion = self.occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken)
             decision = decide(one.person, replace(occasion, cycle=cycle))
             if decision.person != one.person or decision.emissions:
-                _emit(tx, decision, envelope_of(one.person.assignment, one.flow, tx.now))
+                emit(tx, decision, envelope_of(one.person.assignment, one.flow, tx.now))
                 changed[key] = decision.person
-        await store.save_decided(tx.connection, list(changed.values()))
-        await _forget_values(tx, changed, rules)
-        await _tell(tx, {key: one.person for key, one in stored.items()}, changed)
+        await save_decided(tx, {key: one.person for key, one in stored.items()}, changed, rules)
 
     async def _decide(
         self,
@@ -182,18 +188,17 @@ class Handlers:
             person = persons.get(key)
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
-            occasion = self._occasion(
+            occasion = self.occasion(
                 tx, rules[key[0]], item.envelope.correlation_id, taken=owners.another(item.message)
             )
             decision = decide(person, item.message, occasion)
             if decision.person is not person:
-                _emit(tx, decision, item.envelope)
+                emit(tx, decision, item.envelope)
                 persons[key] = changed[key] = decision.person
-        await store.save_decided(tx.connection, list(changed.values()))
-        await _forget_values(tx, changed, rules)
-        await _tell(tx, loaded, changed)
+        await save_decided(tx, loaded, changed, rules)
 
-    def _occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
+    def occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
+        """Return by which rules and when a decision is taken, without a cycle as the cause."""
         return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
 
 
@@ -224,6 +229,15 @@ def rules_of(jobs: Mapping[str, Job]) -> dict[str, Rules]:
     return {job_id: job_rules(job) for job_id, job in jobs.items() if not job.deleted}
 
 
+async def save_decided(
+    tx: Transaction, before: Mapping[Key, Person], changed: Mapping[Key, Person], rules: Mapping[str, Rules]
+) -> None:
+    """Save locked persons that were decided about, and tell everything that follows them."""
+    await store.save_decided(tx.connection, list(changed.values()))
+    await _forget_values(tx, changed, rules)
+    await _tell(tx, before, changed)
+
+
 async def _forget_values(tx: Transaction, changed: Mapping[Key, Person], rules: Mapping[str, Rules]) -> None:
     """Let others have the matching values of those who have no account and get none."""
     gone = [
@@ -247,6 +261,7 @@ def _key(message: Message) -> Key:
     return message.job_id, message.object_id
 
 
-def _emit(tx: Transaction, decision: Decision, cause: Envelope) -> None:
+def emit(tx: Transaction, decision: Decision, cause: Envelope | None) -> None:
+    """Put what a decision says into the outbox."""
     for emission in decision.emissions:
         tx.emit(emission.message, event_id=emission.event_id, cause=cause)

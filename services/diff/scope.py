@@ -98,7 +98,7 @@ def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rul
 
 
 def _event(assignment: DirectoryAssignment, *, certain: bool, active: bool) -> Event:
-    """Return the gravest event that holds: what is done about the account goes by it (docs/decisions/0039)."""
+    """Return the gravest event that holds: what is done about the account goes by it (docs/decisions/0036)."""
     if assignment.lifecycle is Lifecycle.HARD_DELETED:
         return Event.HARD_DELETED
     if assignment.lifecycle is Lifecycle.SOFT_DELETED:

@@ -40,25 +40,25 @@ async def lock_persons(connection: Connection, keys: Collection[Key]) -> dict[Ke
     """Return the stored persons by key, locked until the commit in the order of their keys."""
     ordered = sorted(keys)
     rows = await connection.fetch(QUERIES.lock_persons, [job for job, _ in ordered], [item for _, item in ordered])
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def lock_due(connection: Connection, at: datetime, limit: int) -> dict[Key, Stored]:
     """Return persons whose next attempt is due in jobs that run, the longest due first; those that others have locked are passed over."""
     rows = await connection.fetch(QUERIES.lock_due, at, limit)
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def lock_staged(connection: Connection, job_id: str, cycle_id: str, limit: int) -> dict[Key, Stored]:
     """Return persons whose removal waits with a cycle; those that others have locked are passed over."""
     rows = await connection.fetch(QUERIES.lock_staged, job_id, cycle_id, limit)
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def lock_after(connection: Connection, job_id: str, position: str, limit: int) -> dict[Key, Stored]:
     """Return the next persons of a job in the order of their ids, locked until the commit."""
     rows = await connection.fetch(QUERIES.lock_after, job_id, position, limit)
-    return {(row["job_id"], row["object_id"]): _stored(row) for row in rows}
+    return {(row["job_id"], row["object_id"]): stored_of(row) for row in rows}
 
 
 async def next_due(connection: Connection) -> datetime | None:
@@ -149,7 +149,8 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _stored(row: Any) -> Stored:
+def stored_of(row: Any) -> Stored:
+    """Return the person of a row of ``person``, with its flow."""
     sent = None
     if row["sent_operation"] is not None:
         sent = Sent(

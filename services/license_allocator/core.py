@@ -38,6 +38,11 @@ def decide_change(pool: Pool, entry: Entry | None, change: Change) -> Decision:
         return _pass(
             pool, None, change, LicenseDecision.NOT_NEEDED, "a group takes no license; its members have their own"
         )
+    if change.operation is Operation.COMPARE:
+        # It reads only: no license moves, and nobody loses a place in the line.
+        reason = "a comparison needs no license"
+        passage = Passage(change=change, license=_license(pool, LicenseDecision.NOT_NEEDED, reason))
+        return Decision(reason=reason, pool=pool, entry=entry, changed=False, passage=passage)
     if entry is not None and change.generation <= entry.generation:
         return _unmoved(pool, entry, f"generation {change.generation} was overtaken by {entry.generation}")
     if entry is not None and entry.state is State.WAITING:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from services.license_allocator import core, store
 from services.license_allocator.ledger import Ledger
-from shared.contracts.changes import Change
+from shared.contracts.changes import Change, Operation
 from shared.contracts.control import JobRecord
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.transaction import Received, Transaction
@@ -31,7 +31,11 @@ class Handlers:
 
     async def on_outcomes(self, tx: Transaction, received: Sequence[Received[ProvisioningOutcome]]) -> None:
         """Grant, keep or free the licenses of the users whose commands came to an end."""
-        ended = [item for item in received if item.message.result not in _SAYS_NOTHING]
+        ended = [
+            item
+            for item in received
+            if item.message.result not in _SAYS_NOTHING and item.message.operation is not Operation.COMPARE
+        ]
         if not ended:
             return
         ledger = await Ledger.open(tx, {(item.message.job_id, item.message.object_id) for item in ended})

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.scim_writer import requests, resources
 from services.scim_writer.answers import Verdict
+from services.scim_writer.comparing import compare
 from services.scim_writer.creation import adopt, changed_values, create, later, level, nothing, post
 from services.scim_writer.group_plans import plan_group
 from services.scim_writer.requests import Endpoint, ScimRequest
@@ -37,19 +38,20 @@ def plan(work: Work, profile: Profile) -> Plan:
     match work.command.operation:
         case Operation.CREATE:
             return create(trail)
+        case Operation.COMPARE:
+            return compare(trail)
         case Operation.UPDATE:
             return _update(trail)
-        case Operation.DELETE if profile.can_delete:
-            return _remove(trail, disable=False)
         case Operation.DISABLE | Operation.DELETE:
-            return _remove(trail, disable=True)
+            deletes = work.command.operation is Operation.DELETE and profile.can_delete
+            return _remove(trail, disable=not deletes)
         case Operation.ADD_MEMBERS | Operation.REMOVE_MEMBERS | Operation.NONE:
             return nothing(trail)
 
 
 def _update(trail: Trail) -> Plan:
-    if trail.target_id is None:
-        return (yield from _find_and_level(trail))
+    if trail.target_id is None or trail.command.relinked:
+        return (yield from _find_and_level(trail, trail.target_id))
     changes = changed_values(trail)
     if not changes:  # asked for all the same (an operator's retry): then see what is there
         return (yield from _read_and_level(trail, trail.target_id))
@@ -80,7 +82,23 @@ def _read_and_level(trail: Trail, target_id: str) -> Plan:
     return (yield from level(trail, account, Result.DONE, "The account was updated."))
 
 
-def _find_and_level(trail: Trail) -> Plan:
+def _level_relinked(trail: Trail, target_id: str) -> Plan:
+    """The link was pointed at this account, of which nothing is known: read it, and write exactly what differs.
+
+    One that is not there ends the plan: it is for an operator to say another, or for the next decision to match anew.
+    """
+    verdict = yield requests.read(target_id)
+    if verdict.outcome is not Result.DONE:
+        trail.note(MATCHING, StepStatus.FAILURE, verdict.message, verdict)
+        return trail.end(verdict)
+    trail.note(MATCHING, StepStatus.SUCCESS, "The account that the link was pointed at was read.", verdict)
+    account = {**verdict.content, "id": target_id}
+    return (yield from level(trail, account, Result.DONE, "The account was linked on request."))
+
+
+def _find_and_level(trail: Trail, relinked: str | None) -> Plan:
+    if relinked is not None:
+        return (yield from _level_relinked(trail, relinked))
     found = yield from look(trail)
     if found.problem is not None:
         return trail.end(found.problem)

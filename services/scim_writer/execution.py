@@ -149,7 +149,7 @@ class Execution:
                 if self._job.active:
                     await self._probe()
                 last_work = time.monotonic()
-            elif self._due and self._job.active and (room := self._room()) > 0:
+            elif self._due and (room := self._room()) > 0:
                 rows = await self._claim_rows(room)
                 self._due = len(rows) == room
                 if rows or self._held:
@@ -175,7 +175,7 @@ class Execution:
     async def _claim_rows(self, limit: int) -> list[ClaimedRow]:
         async with self._frame.transaction() as tx:
             await self._lease.fence(tx.connection)
-            rows = await store.claim(tx.connection, self._job.job_id, limit)
+            rows = await store.claim(tx.connection, self._job.job_id, limit, only_on_demand=not self._job.active)
         if rows:
             crash_point("writer.after_claim")
         self._held += len(rows)

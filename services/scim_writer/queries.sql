@@ -81,6 +81,20 @@ WHERE work.job_id = $1 AND work.object_id = due.object_id
 RETURNING work.object_id, work.generation, work.command, work.correlation_id, work.traceparent, work.tries, work.ambiguous,
           work.target_id, work.written, work.due_at, work.position;
 
+-- name: claim_on_demand
+WITH due AS (
+    SELECT object_id FROM work
+    WHERE job_id = $1 AND state = 'ready' AND command LIKE '%"onDemand":true%' AND due_at <= now()
+    ORDER BY due_at, position
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE work SET state = 'in_flight', tries = tries + 1
+FROM due
+WHERE work.job_id = $1 AND work.object_id = due.object_id
+RETURNING work.object_id, work.generation, work.command, work.correlation_id, work.traceparent, work.tries, work.ambiguous,
+          work.target_id, work.written, work.due_at, work.position;
+
 -- name: lock_in_flight
 SELECT object_id, generation, next_generation IS NOT NULL AS has_next
 FROM work

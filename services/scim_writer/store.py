@@ -127,9 +127,9 @@ async def announce(connection: Connection, job_ids: Iterable[str]) -> None:
         await connection.execute(QUERIES.notify, CHANNEL, jobs)
 
 
-async def claim(connection: Connection, job_id: str, limit: int) -> list[ClaimedRow]:
-    """Mark up to ``limit`` rows that are due as in flight and return them in order of arrival."""
-    rows = await connection.fetch(QUERIES.claim, job_id, limit)
+async def claim(connection: Connection, job_id: str, limit: int, *, only_on_demand: bool = False) -> list[ClaimedRow]:
+    """Mark up to ``limit`` rows that are due as in flight and return them in order of arrival; all, or what operators asked for."""
+    rows = await connection.fetch(QUERIES.claim_on_demand if only_on_demand else QUERIES.claim, job_id, limit)
     rows.sort(key=lambda row: (row["due_at"], row["position"]))
     return [
         ClaimedRow(

@@ -33,7 +33,9 @@ class Work:
 
     @property
     def known_id(self) -> str | None:
-        """Return the id of the linked account: ours is newer than the one that came with the command."""
+        """Return the id of the linked account: ours is newer than the one that came with the command, unless that was linked anew."""
+        if self.command.relinked:
+            return self.command.target_id
         return self.target_id or self.command.target_id
 
 
@@ -72,7 +74,7 @@ UNKNOWN = "?"
 
 def uncertain(command: Command, written: Written) -> dict[str, str]:
     """Return what is known of the written values after an attempt at ``command`` whose end nobody saw."""
-    if command.operation in MEMBERSHIP:
+    if command.operation in MEMBERSHIP or command.operation is Operation.COMPARE:
         return dict(written)
     paths = [*command.resource, *(item.path for item in command.modified)]
     return {**written, **dict.fromkeys(paths, UNKNOWN)}

@@ -55,6 +55,9 @@ class DirectoryAssignment(Message):
 
     A group's paths are its own assignments, and its members are never listed: who belongs to it says so by a path of its own. A group
     that is not security-enabled assigns nobody, itself neither: it has no paths and is not ``assigned``, whatever the application lists.
+
+    ``request_id`` is set when an operator asked for this object ("provision on demand"): then it is decided anew even if nothing changed.
+    Its ``cycle_id`` is then that request's alone, and no mark follows.
     """
 
     topic: ClassVar[str] = "directory.assignments.v1"
@@ -68,6 +71,7 @@ class DirectoryAssignment(Message):
     lifecycle: Lifecycle = Lifecycle.LIVE
     attributes: dict[str, Any] = Field(default_factory=dict)
     assigned_at: datetime | None = None
+    request_id: str | None = None
     observed_at: datetime
 
 

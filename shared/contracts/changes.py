@@ -25,6 +25,8 @@ class Operation(StrEnum):
     DELETE = "delete"
     ADD_MEMBERS = "addMembers"
     REMOVE_MEMBERS = "removeMembers"
+    COMPARE = "compare"
+    """Read only: what does the target hold of the confirmed values? Not an action of Entra."""
     NONE = "none"
 
 
@@ -54,6 +56,9 @@ class Change(Message):
     ``resource`` maps SCIM attribute paths to the desired values; ``modified`` names what differs from the confirmed ones, and is empty for
     a create, where everything is new. ``generation`` rises with every change of the object; the newest one
     wins. ``needs_license`` is true when the object is to be active afterwards. ``assigned_at`` orders the requests of one batch.
+    ``relinked``: an operator pointed the link at ``target_id``, or nothing is confirmed of that account yet: it is read before anything is
+    written, and a link that was known before does not count. A ``compare`` has the confirmed values as its ``resource``.
+    ``on_demand``: an operator asked for it, so it is also carried out while the job does not run.
     ``members`` are ids at the target, of the users that ``addMembers`` or ``removeMembers`` is about; empty for every other operation.
     A group has one change under way at a time, so no newer generation takes the place of members that are not written yet.
 
@@ -77,6 +82,8 @@ class Change(Message):
     may_create: bool = True
     redacted: tuple[str, ...] = ()
     target_id: str | None = None
+    relinked: bool = False
+    on_demand: bool = False
     needs_license: bool
     attempt: int = 1
     assigned_at: datetime | None = None

@@ -60,12 +60,19 @@ class RequestKind(StrEnum):
     RESIZE_POOL = "resizePool"
     APPROVE_HOLD = "approveHold"
     REJECT_HOLD = "rejectHold"
+    DELETE_LINK = "deleteLink"
+    REPAIR_LINK = "repairLink"
+    COMPARE_LINKS = "compareLinks"
+    PROVISION_ON_DEMAND = "provisionOnDemand"
 
 
 class OperatorRequest(Message):
     """Something that an operator asked for, with the reason given; ``idempotency_key`` makes a repeat harmless.
 
     ``hold_id`` names the hold that is approved or rejected; its object is the hold (``objectType`` hold, ``objectId`` the hold id).
+    ``target_id`` is the account at the target that a repaired link is to point at. Links and users on demand are named by their object;
+    ``compareLinks`` about the job means all of its links. ``user`` is how the operator named a user on demand: object id,
+    userPrincipalName or mail address.
     """
 
     topic: ClassVar[str] = "control.requests.v1"
@@ -76,5 +83,7 @@ class OperatorRequest(Message):
     idempotency_key: str
     capacity: int | None = None
     hold_id: str | None = None
+    target_id: str | None = None
+    user: str | None = None
     requested_by: str
     at: datetime

@@ -138,6 +138,32 @@ class DeletionThreshold(Definition):
     percent: int = Field(default=10, ge=0, le=100)
 
 
+class DriftMode(StrEnum):
+    """What becomes of an account at the target that differs from what was confirmed of it."""
+
+    OFF = "off"
+    REPORT = "report"
+    CORRECT = "correct"
+
+
+SMALLEST_DRIFT_INTERVAL = timedelta(minutes=1)
+LARGEST_DRIFT_INTERVAL = timedelta(days=90)
+
+
+class DriftCheck(Definition):
+    """Whether and how often the confirmed state is compared with the target; ``off`` compares only when an operator asks, and reports."""
+
+    mode: DriftMode = DriftMode.OFF
+    interval: Duration = timedelta(days=1)
+
+    @field_validator("interval")
+    @classmethod
+    def _possible(cls, value: timedelta) -> timedelta:
+        if not SMALLEST_DRIFT_INTERVAL <= value <= LARGEST_DRIFT_INTERVAL:
+            raise ValueError("must lie between PT1M and P90D, for example P1D")
+        return value
+
+
 class JobSettings(Definition):
     """How the job runs. Durations are ISO 8601, the smallest interval is one second."""
 
@@ -148,6 +174,7 @@ class JobSettings(Definition):
     deletion_threshold: DeletionThreshold = DeletionThreshold()
     skip_out_of_scope_deletions: bool = False
     nested_groups: bool = False
+    drift_check: DriftCheck = DriftCheck()
 
     @field_validator("interval")
     @classmethod

@@ -8,7 +8,9 @@ from typing import Final
 from shared.contracts.assignments import CycleMark, DirectoryAssignment
 from shared.contracts.changes import Change, Command
 from shared.contracts.control import JobRecord, OperatorRequest
+from shared.contracts.links import LinkFact
 from shared.contracts.message import Message
+from shared.contracts.on_demand import DemandFact
 from shared.contracts.outcomes import CycleFact, JobCondition, LicenseFact, ProvisioningOutcome
 from shared.contracts.public import ProvisionedUser, ProvisioningEvent
 from shared.contracts.source import HoldFact, SourceState
@@ -92,7 +94,7 @@ OUTCOMES: Final = Topic(
     partitions=DATA_PARTITIONS,
     cleanup=Cleanup.DELETE,
     retention=timedelta(days=30),
-    messages=(ProvisioningOutcome, LicenseFact, CycleFact, JobCondition, HoldFact, SourceState),
+    messages=(ProvisioningOutcome, LicenseFact, CycleFact, JobCondition, HoldFact, SourceState, LinkFact, DemandFact),
     producers=(WRITER, ALLOCATOR, DIFF, WATCHER),
     consumers=(DIFF, ALLOCATOR, NOTIFIER, CONSOLE),
 )

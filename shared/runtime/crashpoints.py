@@ -16,6 +16,8 @@ CRASH_POINTS: Final = frozenset(
         "diff.release.before_commit",
         "diff.retry.before_commit",
         "diff.rules.before_commit",
+        "diff.comparing.before_commit",
+        "demand.before_commit",
         "writer.after_claim",
         "writer.after_send",
         "writer.before_settle",

@@ -22,9 +22,10 @@ WHERE = {
     "writer": (WRITER,),
 }
 """The services that pass the points of a name when the directory changes; those that need something else have tests of their own."""
-OTHER = {"diff", "notifier", "console"}
+OTHER = {"diff", "notifier", "console", "demand"}
 
 ON_A_CHANGE = sorted(point for point in CRASH_POINTS if point.partition(".")[0] in WHERE)
+ASKED_FOR = {"diff.comparing.before_commit", "demand.before_commit"}
 MAILING = sorted(point for point in CRASH_POINTS if point.startswith("notifier."))
 
 
@@ -33,6 +34,7 @@ def test_every_crash_point_of_the_code_has_a_test() -> None:
     tested = {
         *ON_A_CHANGE,
         *MAILING,
+        *ASKED_FOR,
         "diff.retry.before_commit",
         "diff.rules.before_commit",
         "diff.release.before_commit",
@@ -84,6 +86,38 @@ async def test_i1_i4_i7_removals_that_are_let_out_when_it_crashes_go_out_once(li
     await joiners_a_change_and_a_leaver(live)
     file = await live.start_armed(DIFF, "diff.release.before_commit")
     await live.crashed(DIFF, file)
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def test_i1_i7_a_comparison_of_every_link_goes_on_after_sigkill(live: LiveSystem) -> None:
+    await come_to_rest(live)
+    await live.supervisor.stop(DIFF)
+    await live.stage.console.post(f"/jobs/{live.job_id}/objectConnections/compare", {})
+    file = await live.start_armed(DIFF, "diff.comparing.before_commit")
+    await live.crashed(DIFF, file)
+
+    async def compared() -> bool:
+        shown = await live.stage.console.get(f"/jobs/{live.job_id}/objectConnections")
+        return all(link["comparison"] == "same" for link in shown["value"])
+
+    await eventually(compared, within=PATIENCE_SECONDS, every=0.05)
+    assert contradictions(await come_to_rest(live)) == {}
+
+
+async def test_i1_a_user_on_demand_is_served_after_sigkill(live: LiveSystem) -> None:
+    evidence = await come_to_rest(live)
+    await live.supervisor.stop(WATCHER)
+    user = next(iter(evidence.accounts))
+    path = f"/jobs/{live.job_id}/provisionOnDemand"
+    asked = await live.stage.console.request("POST", path, {"user": user}, query={"wait": "0"})
+    file = await live.start_armed(WATCHER, "demand.before_commit")
+    await live.crashed(WATCHER, file)
+
+    async def served() -> bool:
+        shown = await live.stage.console.get(f"{path}/{asked['requestId']}")
+        return shown["result"] is not None
+
+    await eventually(served, within=PATIENCE_SECONDS, every=0.05)
     assert contradictions(await come_to_rest(live)) == {}
 
 

@@ -73,3 +73,12 @@ def found(document_: Mapping[str, Any], template: Template = SCIM) -> tuple[Find
         return check_schema(read_schema(document_), template).findings
     except SchemaRefusedError as error:
         return error.findings
+
+
+def with_groups(**more: Any) -> dict[str, Any]:
+    """A document with a mapping of groups besides that of users."""
+    made = document()
+    rows = [row("displayName", "[displayName]", matchingPriority=1), row("members", "[members]")]
+    groups = {"sourceObjectName": "Group", "targetObjectName": "Group", "attributeMappings": rows}
+    made["synchronizationRules"][0]["objectMappings"].append(groups | more)
+    return made

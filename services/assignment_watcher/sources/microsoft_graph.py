@@ -15,8 +15,10 @@ from services.assignment_watcher.graph.lookups import find
 from services.assignment_watcher.graph.paging import Page, follow
 from services.assignment_watcher.graph.refusals import NotFoundError, advised
 from services.assignment_watcher.listing import AssignmentRow
+from services.assignment_watcher.sources import graph_point_reads as point_reads
 from services.assignment_watcher.sources.graph_memberships import belonging
 from services.assignment_watcher.sources.graph_records import MalformedRecordError, check_record, check_records
+from services.assignment_watcher.sources.point_reads import Ways
 from services.assignment_watcher.sources.source import (
     ChangePage,
     Found,
@@ -178,6 +180,32 @@ class MicrosoftGraph:
         Deleted groups are shown with Group.Read.All only: without it a group that is not live is unknown.
         """
         return await self._find("group", group_ids, self._group_select, in_background=False)
+
+    async def find_user(self, name: str) -> Found | None:
+        """Return what "Get a user" gives for an object id, a userPrincipalName or a mail address, and whether it lies among the deleted."""
+        user_id = await point_reads.find_id(self.graph, name)
+        if user_id is None and not point_reads.is_id(name):
+            return None
+        [found] = await self.find_users([user_id or name])
+        return None if found.lifecycle is Lifecycle.UNKNOWN else found
+
+    async def read_ways(self, found: Found, groups: Sequence[str]) -> Ways:
+        """Return assignments of the user's own, found by its display name, and the groups in question whose direct member it is.
+
+        Graph says at once of which groups a user is any kind of member; only those are listed, to see whether it is a direct one.
+        """
+        name = (found.record or {}).get("displayName")
+        rows = await point_reads.assignments_named(self.graph, self._principal, name) if isinstance(name, str) else []
+        own = [row for item in point_reads.of_principal(rows, found.object_id) if (row := _row(item)) is not None]
+        above = await point_reads.member_groups(self.graph, found.object_id, groups) if groups else []
+        return Ways(assignments=own, groups=[one for one in above if await self._lists(one, found.object_id)])
+
+    async def _lists(self, group_id: str, user_id: str) -> bool:
+        async for page in self.read_members(group_id):
+            members = orjson.loads(page.body)["value"][0]["members@delta"]
+            if any(str(member.get("id", "")).lower() == user_id for member in members):
+                return True
+        return False
 
     async def count_users(self) -> int | None:
         """Return what "Get the count of users" says, asked once."""

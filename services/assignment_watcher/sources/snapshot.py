@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import orjson
 
 from services.assignment_watcher.listing import AssignmentRow
+from services.assignment_watcher.sources.point_reads import Ways
 from services.assignment_watcher.sources.snapshot_content import Checked, SnapshotContent
 from services.assignment_watcher.sources.snapshot_rows import ALWAYS_READ, SnapshotRow, assignment_id_of, role_id_of
 from services.assignment_watcher.sources.source import ChangePage, Found, Member, RestartRoundError, Stream, Traffic
@@ -111,6 +112,18 @@ class Snapshot:
         """Return that none is known."""
         return [_unknown(group_id) for group_id in dict.fromkeys(group_id.lower() for group_id in group_ids)]
 
+    async def find_user(self, name: str) -> Found | None:
+        """Return the row with this object id, userPrincipalName or mail address."""
+        checked = await self._check("users")
+        row = await asyncio.to_thread(self._find_named, checked, name.strip().casefold())
+        return Found(object_id=row.user_id, lifecycle=Lifecycle.LIVE, record=row.properties) if row else None
+
+    async def read_ways(self, found: Found, groups: Sequence[str]) -> Ways:  # noqa: ARG002 - the protocol's
+        """Return the assignments of the user's row; a snapshot has no groups."""
+        checked = await self._check("assignments")
+        rows = await asyncio.to_thread(self._find_users, checked, frozenset({found.object_id}))
+        return Ways(assignments=[one for row in rows.values() for one in _assignments(row)])
+
     async def count_users(self) -> int | None:
         """Return how many rows there are."""
         return (await self._check("count")).users
@@ -129,6 +142,16 @@ class Snapshot:
 
     def _find_users(self, checked: Checked, wanted: Collection[str]) -> dict[str, SnapshotRow]:
         return {row.user_id: row for row in self._content.rows(checked) if row.user_id in wanted}
+
+    def _find_named(self, checked: Checked, name: str) -> SnapshotRow | None:
+        names = ("userPrincipalName", "mail")
+        found = [
+            row
+            for row in self._content.rows(checked)
+            if row.user_id == name or name in {str(row.properties.get(one)).casefold() for one in names}
+        ]
+        by_id = [row for row in found if row.user_id == name]
+        return by_id[0] if by_id else found[0] if len(found) == 1 else None
 
     def _user_pages(self, checked: Checked, link: str, start: int) -> Iterator[ChangePage]:
         rows, done = islice(self._content.rows(checked), start, None), start

@@ -113,7 +113,7 @@ async def test_a_broken_link_is_matched_anew_and_nobody_out_of_scope_is_touched(
     for name in people(7)[2:]:
         newest = (await diff.changes(name))[-1]
         assert (newest.operation, newest.target_id) == (Operation.CREATE, None)
-        await diff.answer(name, Result.ADOPTED)
+        await diff.answer(name, Result.ADOPTED, target_id=f"account-of-{name}")
         assert (await diff.row(name))["status"] == "provisioned"
     assert len(await diff.disabled()) == before
     assert {(await diff.row(name))["status"] for name in gone} == {"skipped"}

@@ -200,6 +200,19 @@ async def test_a_token_that_may_not_write_stops_before_every_user_has_failed(dat
         assert len(bench.accounts()) == 56
 
 
+async def test_what_an_operator_asked_for_is_written_while_the_job_is_paused_and_nothing_else(
+    database_url: str,
+) -> None:
+    async with a_bench(database_url) as bench:
+        await bench.save_job(schedule=ScheduleState.PAUSED)
+        await bench.take(a_command(bench.job_id, "waits"), a_command(bench.job_id, "asked-for", on_demand=True))
+        async with executing(bench):
+            [outcome] = await eventually(bench.outcomes)
+        assert outcome.object_id == "asked-for"
+        assert [account["externalId"] for account in bench.accounts()] == ["asked-for"]
+        assert await bench.states() == {"waits": "ready", "asked-for": "settled"}
+
+
 async def test_a_paused_job_is_not_written_to_until_it_is_started(database_url: str) -> None:
     async with a_bench(database_url) as bench:
         await bench.save_job(schedule=ScheduleState.PAUSED)

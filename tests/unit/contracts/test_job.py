@@ -20,6 +20,10 @@ def test_what_is_not_said_gets_the_tutorial_default() -> None:
     assert definition.settings.required_roles == ("User",)
     assert definition.settings.interval == timedelta(minutes=1)
     assert definition.source.graph_root == "https://graph.microsoft.com"
+    assert (definition.settings.drift_check.mode, definition.settings.drift_check.interval) == (
+        "off",
+        timedelta(days=1),
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,6 +34,9 @@ def test_what_is_not_said_gets_the_tutorial_default() -> None:
         ({"settings": {"interval": "P2D"}}, "settings.interval"),
         ({"settings": {"interval": "every minute"}}, "settings.interval"),
         ({"settings": {"nestedGroups": "perhaps"}}, "settings.nestedGroups"),
+        ({"settings": {"driftCheck": {"mode": "sometimes"}}}, "settings.driftCheck.mode"),
+        ({"settings": {"driftCheck": {"interval": "PT1S"}}}, "settings.driftCheck.interval"),
+        ({"settings": {"driftCheck": {"intervall": "P1D"}}}, "settings.driftCheck.intervall"),
         ({"target": {}}, "target.tenantUrl"),
         ({"target": {"tenantUrl": "https://x", "requestsPerSecond": 0}}, "target.requestsPerSecond"),
         ({"licenses": {"capacity": -1}}, "licenses.capacity"),

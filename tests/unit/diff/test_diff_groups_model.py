@@ -41,9 +41,7 @@ from tests.support.builders_groups import (
 
 USERS = ("ada", "ben", "cas", "dee", "eva")
 MOST = 2
-FAULTS = st.sampled_from(
-    ["none", "none", "none", "refused", "refused members", "unknown, not done", "unknown, but done"]
-)
+FAULTS = st.sampled_from(["none", "none", "refused", "refused members", "unknown, not done", "unknown, but done"])
 
 
 class Model(RuleBasedStateMachine):

@@ -292,3 +292,11 @@ def test_within_a_batch_the_oldest_assignment_is_served_first_and_each_user_keep
     ]
     served = [(item.object_id, item.generation) for item in arrival_order(batch)]
     assert served == [("early", 1), ("early", 2), ("also early", 1), ("late", 1), ("unknown", 1)]
+
+
+@pytest.mark.parametrize("entry", [None, WAITING, RESERVED, GRANTED], ids=["unknown", "waiting", "reserved", "granted"])
+def test_a_comparison_passes_and_moves_no_license_and_nobody_in_the_line(entry: Entry | None) -> None:
+    compared = change(generation=9, operation=Operation.COMPARE, active=False)
+    decision = decide_change(LINE, entry, compared)
+    assert passed(decision) is LicenseDecision.NOT_NEEDED
+    assert (decision.pool, decision.entry, decision.changed, decision.move) == (LINE, entry, False, None)

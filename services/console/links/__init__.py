@@ -1,0 +1,1 @@
+"""Links between users and accounts at the target (object connections): shown, and changed by asking diff."""

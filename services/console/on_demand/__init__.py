@@ -1,0 +1,1 @@
+"""Provisioning one user on demand: asked for, followed by correlation id, and answered step by step."""

@@ -1,0 +1,223 @@
+"""Users on demand against a simulated Microsoft Graph on a real PostgreSQL: read beside the cycles, never wrong about removals."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.assignment_watcher.demands import serving
+from services.assignment_watcher.demands import store as demands
+from services.assignment_watcher.demands.store import Demand
+from services.assignment_watcher.demands.taking import DemandsTaken
+from shared.contracts.assignments import Lifecycle
+from shared.contracts.control import OperatorRequest, RequestKind
+from shared.contracts.ids import derived_id
+from shared.contracts.message import ObjectType
+from shared.contracts.on_demand import DemandFact, DemandResult
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
+from tests.support.builders_diff import received
+
+JOB = "job-1"
+
+
+@pytest.fixture
+async def tenant() -> AsyncIterator[Tenant]:
+    async with a_tenant(users=30, groups=3) as running:
+        yield running
+
+
+@pytest.fixture
+async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
+    async with a_watcher(database_url, tenant) as opened:
+        yield opened
+
+
+async def ask(watcher: Watcher, user: str, key: str | None = None) -> OperatorRequest:
+    """An operator's request arrives."""
+    job = JOB
+    key = key or str(uuid4())
+    request = OperatorRequest(
+        job_id=job,
+        object_type=ObjectType.USER,
+        object_id=str(derived_id("demand", job, key)),
+        sequence=1,
+        kind=RequestKind.PROVISION_ON_DEMAND,
+        idempotency_key=key,
+        user=user,
+        requested_by="an operator",
+        at=datetime.now(UTC),
+    )
+    async with watcher.frame.transaction() as tx:
+        await DemandsTaken(asyncio.Event())(tx, [received(request)])
+    return request
+
+
+async def claim(watcher: Watcher) -> list[Demand]:
+    async with watcher.frame.transaction() as tx:
+        return await demands.claim(tx.connection, tx.now, timedelta(seconds=30), 10)
+
+
+async def provision(watcher: Watcher, user: str) -> DemandFact:
+    """One user on demand, from the request to the commit."""
+    request = await ask(watcher, user)
+    [demand] = await claim(watcher)
+    await serve(watcher, demand)
+    [fact] = [fact for fact in await facts(watcher) if fact.request_id == request.idempotency_key]
+    return fact
+
+
+async def serve(watcher: Watcher, demand: Demand) -> str:
+    [job] = [job for job in await watcher.frame.list_jobs() if job.job_id == demand.job_id]
+    return await serving.serve(watcher.frame, watcher.sources.open(watcher.frame, job), job, demand)
+
+
+async def facts(watcher: Watcher) -> list[DemandFact]:
+    return (await watcher.said()).of(DemandFact)
+
+
+async def test_a_user_who_was_just_assigned_is_said_before_any_cycle_saw_it(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[0]
+    await watcher.cycle()
+    await tenant.assign(user)
+    fact = await provision(watcher, user)
+    assert fact.result is None
+    assert fact.steps[0].details["attributes"]["mail"] == (await tenant.properties(user))["mail"]
+    said = await watcher.said()
+    record = said.latest()[user]
+    assert (record.assigned, record.request_id, record.sequence) == (True, fact.request_id, 1)
+    assert fact.object_id == user
+    await watcher.cycles(3)
+    await agree(watcher)
+    assert (await watcher.said()).latest()[user].sequence == 1, "the cycle finds nothing new"
+
+
+async def test_a_member_of_an_assigned_group_is_found_by_its_direct_membership(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    users, [group, *_] = await tenant.users(), await tenant.groups()
+    await tenant.assign(group["id"], kind="Group")
+    await watcher.cycle()
+    said = (await watcher.said()).latest()
+    outsider = next(user for user in users if user not in said)
+    await tenant.tx({"op": "addMember", "groupId": group["id"], "userId": outsider})
+    fact = await provision(watcher, outsider)
+    assert fact.result is None
+    assert [path.group_id for path in (await watcher.said()).latest()[outsider].paths] == [group["id"]]
+    await watcher.cycles(2)
+    await agree(watcher)
+
+
+async def test_an_unchanged_user_is_said_again_under_the_next_version_and_in_the_flow_of_the_request(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    await watcher.cycle()
+    fact = await provision(watcher, user)
+    said = await watcher.said()
+    assert [record.sequence for record in said.assignments if record.object_id == user] == [1, 2]
+    [row] = [
+        row for row in said.rows if row["payload"].get("requestId") == fact.request_id and "paths" in row["payload"]
+    ]
+    correlation = row["headers"]["correlation_id"]
+    assert correlation != row["headers"]["ce_id"]
+    assert row["payload"]["cycleId"] == str(derived_id("on-demand", JOB, fact.request_id))
+    await agree(watcher)
+
+
+@pytest.mark.parametrize("named", ["userPrincipalName", "mail"])
+async def test_a_user_is_found_by_name(watcher: Watcher, tenant: Tenant, named: str) -> None:
+    user = (await tenant.users())[3]
+    await tenant.assign(user)
+    await watcher.cycle()
+    fact = await provision(watcher, (await tenant.properties(user))[named].upper())
+    assert fact.object_id == user
+
+
+async def test_i1_one_reading_removes_nobody_who_lost_the_assignment(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    await watcher.cycle()
+    await tenant.tx({"op": "unassign", "principalId": user})
+    await provision(watcher, user)
+    assert (await watcher.said()).latest()[user].assigned, "only the cycles' proofs end an assignment"
+
+
+async def test_i1_one_reading_removes_nobody_who_was_deleted(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    await watcher.cycle()
+    await tenant.tx({"op": "softDeleteUser", "userId": user})
+    fact = await provision(watcher, user)
+    assert fact.result is DemandResult.SKIPPED
+    assert (await watcher.said()).latest()[user].lifecycle is Lifecycle.LIVE
+    await watcher.cycles(2)
+    assert (await watcher.said()).latest()[user].lifecycle is Lifecycle.SOFT_DELETED
+
+
+async def test_somebody_without_an_assignment_is_explained_and_not_said(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[5]
+    await watcher.cycle()
+    fact = await provision(watcher, user)
+    assert (fact.result, fact.steps[-1].details["conditions"]) == (
+        DemandResult.SKIPPED,
+        {"Assigned to the application": False},
+    )
+    assert (await watcher.said()).assignments == []
+
+
+async def test_nobody_of_that_name_is_a_failure(watcher: Watcher) -> None:
+    fact = await provision(watcher, "nobody@nowhere.example")
+    assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "EntryImport")
+
+
+async def test_a_source_that_refuses_fails_the_connection_step(watcher: Watcher, tenant: Tenant) -> None:
+    await watcher.cycle()
+    await tenant.knobs(consentRevoked=True)
+    fact = await provision(watcher, (await tenant.users())[0])
+    assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "TestConnection")
+    assert fact.failure is not None
+
+
+async def test_a_request_that_comes_twice_or_is_served_twice_is_said_once(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    await watcher.cycle()
+    await ask(watcher, user, "key-1")
+    await ask(watcher, user, "key-1")
+    [demand] = await claim(watcher)
+    assert await claim(watcher) == []
+    first, second = await asyncio.gather(serve(watcher, demand), serve(watcher, replace(demand, tries=2)))
+    assert {first, second} == {"said", "repeated"}
+    assert len(await facts(watcher)) == 1
+
+
+async def test_beside_a_cycle_that_was_read_before_nothing_is_lost(watcher: Watcher, tenant: Tenant) -> None:
+    users = await tenant.users()
+    await tenant.assign(users[0])
+    await watcher.cycle()
+    await tenant.assign(users[1])
+    await asyncio.gather(watcher.cycle(), provision(watcher, users[1]))
+    await watcher.cycles(3)
+    await agree(watcher)
+    versions = [record.sequence for record in (await watcher.said()).assignments if record.object_id == users[1]]
+    assert versions == sorted(set(versions))
+
+
+async def test_a_member_of_a_member_is_not_taken_for_a_direct_member(watcher: Watcher, tenant: Tenant) -> None:
+    users, parent, child = (await tenant.users())[-2:], str(uuid4()), str(uuid4())
+    await tenant.tx(
+        {"op": "createGroup", "groupId": child, "displayName": "Child", "members": users},
+        {"op": "createGroup", "groupId": parent, "displayName": "Parent", "members": []},
+        {"op": "addMember", "groupId": parent, "userId": child},
+    )
+    await tenant.assign(parent, kind="Group")
+    await watcher.cycle()
+    fact = await provision(watcher, users[0])
+    assert fact.result is DemandResult.SKIPPED
+    assert users[0] not in (await watcher.said()).latest()
+    await watcher.cycles(2)
+    await agree(watcher)
