@@ -140,7 +140,7 @@ PEOPLE = (
         "restore",
         "hardDelete",
     ),
-    *("createUser", "swapToDirect", "swapToGroup", "manage"),
+    *("createUser", "swapToDirect", "swapToGroup", "manage", "unassignDeleted"),
 )
 GROUPS = (
     *("assignGroup", "unassignGroup", "createGroup", "secure", "deleteGroup", "purgeGroup", "restoreGroup"),

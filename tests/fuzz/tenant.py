@@ -95,7 +95,7 @@ class Tenant:
         fitting = [
             one.id
             for one in order
-            if (one.state is State.SOFT) is op.startswith("restore")
+            if (one.state is State.SOFT) is (op.startswith("restore") or op == "unassignDeleted")
             and (one.state is not State.HARD)
             and (not op.startswith("unassign") or held.get(one.id))
             and (op != "removeMember" or not isinstance(one, User) or one.groups)
@@ -121,8 +121,8 @@ class Tenant:
             case "assignUser" | "assignGroup":
                 kind, principal = ("User", user) if op == "assignUser" else ("Group", group)
                 return [{"op": "assign", "principalType": kind, "principalId": principal, "role": role}]
-            case "unassignUser" | "unassignGroup":
-                return [{"op": "unassign", "principalId": user if op == "unassignUser" else group}]
+            case "unassignUser" | "unassignDeleted" | "unassignGroup":
+                return [{"op": "unassign", "principalId": group if op == "unassignGroup" else user}]
             case "addMember" | "removeMember":
                 return [{"op": op, "groupId": group, "userId": user}]
             case "nest" | "unnest":

@@ -6,7 +6,20 @@ import pytest
 
 from tests.fuzz.conftest import RUNS, SEED
 from tests.fuzz.oracles import hold
-from tests.fuzz.plans import LISTING, MEMBERS, Change, Crash, Cycle, Expire, Fault, Meanwhile, Pass, Plan, Step
+from tests.fuzz.plans import (
+    LISTING,
+    MEMBERS,
+    Change,
+    Crash,
+    Cycle,
+    Expire,
+    Fault,
+    Meanwhile,
+    Mutation,
+    Pass,
+    Plan,
+    Step,
+)
 from tests.fuzz.world import World
 
 
@@ -57,6 +70,39 @@ async def test_who_moves_from_a_group_to_an_assignment_of_its_own_while_listings
     moves = change(*(("swapToDirect", number, 0) for number in range(6)))
     empty = Fault(LISTING, "empty", {"times": 4})
     await hold(world, a_plan(moves, empty, Cycle(seconds), Cycle(seconds), users=6, seed=7))
+
+
+async def test_who_comes_and_is_assigned_between_two_reads_of_a_cycle_is_known_when_the_assignment_is(
+    world: World,
+) -> None:
+    """An order that reads users before what refers to them would have to ask for some of them by id."""
+    for request in range(2, 5):
+        comes: list[Mutation] = [("createUser", 0, 0, "User"), ("assignUser", 4, 0, "User")]
+        run = await hold(world, a_plan(Cycle(middle=Meanwhile(request, comes)), Cycle()))
+        assert len(run.tenant.directory.user_order) == 5
+        asked = run.tenant.sim.journal.as_json()["requests"]
+        assert "user" not in asked
+
+
+async def test_an_assignment_that_ended_while_its_user_was_deleted_is_gone_after_the_restore(world: World) -> None:
+    def all_of(op: str) -> Change:
+        return change(*[(op, 0, 0)] * 4)
+
+    plan = a_plan(all_of("softDelete"), Cycle(), all_of("unassignDeleted"), Cycle(), all_of("restore"), Cycle())
+    await hold(world, replace(plan, knobs={"hideSoftDeletedAssignments": True}))
+
+
+async def test_a_held_removal_stays_held_whatever_else_changes_of_its_user(world: World) -> None:
+    ended = change(*[("unassignUser", 0, 0)] * 2)
+    changed = [change(*[("city", number, place) for number in range(4)]) for place in (0, 1)]
+    plan = a_plan(ended, Cycle(), Cycle(), Cycle(), changed[0], Cycle(), changed[1], Cycle())
+    await hold(world, replace(plan, policy={"guard_count": 0, "guard_percent": 0}))
+
+
+async def test_a_listing_of_members_from_an_old_replica_brings_nobody_back_for_long(world: World) -> None:
+    leave = change(*[("removeMember", number, 0) for number in range(4)])
+    stale = Fault(MEMBERS, "stale", {"transactions": 4, "times": 1})
+    await hold(world, a_plan(Pass(90_000.0), leave, Cycle(), stale, Cycle()))
 
 
 @pytest.mark.parametrize("nested", [False, True])
