@@ -85,22 +85,23 @@ async def test_who_comes_and_is_assigned_between_two_reads_of_a_cycle_is_known_w
 
 
 async def test_an_assignment_that_ended_while_its_user_was_deleted_is_gone_after_the_restore(world: World) -> None:
-    def all_of(op: str) -> Change:
-        return change(*[(op, 0, 0)] * 4)
-
-    plan = a_plan(all_of("softDelete"), Cycle(), all_of("unassignDeleted"), Cycle(), all_of("restore"), Cycle())
-    await hold(world, replace(plan, knobs={"hideSoftDeletedAssignments": True}))
+    steps = [change((op, 3, 0)) for op in ("assignUser", "softDelete", "unassignDeleted", "restore")]
+    plan = a_plan(*(each for step in steps for each in (step, Cycle())))
+    run = await hold(world, replace(plan, knobs={"hideSoftDeletedAssignments": True}))
+    assert len(run.said.latest) > len(run.tenant.effective(nested=False)), "somebody came and left"
 
 
 async def test_a_held_removal_stays_held_whatever_else_changes_of_its_user(world: World) -> None:
-    ended = change(*[("unassignUser", 0, 0)] * 2)
-    changed = [change(*[("city", number, place) for number in range(4)]) for place in (0, 1)]
-    plan = a_plan(ended, Cycle(), Cycle(), Cycle(), changed[0], Cycle(), changed[1], Cycle())
-    await hold(world, replace(plan, policy={"guard_count": 0, "guard_percent": 0}))
+    """User 3 is in no assigned group, and the second one with an assignment of its own."""
+    come, leave = change(("assignUser", 3, 0)), change(("unassignUser", 1, 0))
+    changed = [change(("city", 3, place)) for place in (0, 1)]
+    plan = a_plan(come, Cycle(), leave, Cycle(), Cycle(), Cycle(), changed[0], Cycle(), changed[1], Cycle())
+    run = await hold(world, replace(plan, policy={"guard_count": 0, "guard_percent": 0}))
+    assert run.decisions, "it was held"
 
 
 async def test_a_listing_of_members_from_an_old_replica_brings_nobody_back_for_long(world: World) -> None:
-    leave = change(*[("removeMember", number, 0) for number in range(4)])
+    leave = change(*[("removeMember", 0, 0)] * 4)
     stale = Fault(MEMBERS, "stale", {"transactions": 4, "times": 1})
     await hold(world, a_plan(Pass(90_000.0), leave, Cycle(), stale, Cycle()))
 
