@@ -51,6 +51,9 @@ async def test_a_resync_goes_on_over_several_cycles_while_the_old_state_serves(
     for _ in range(30):
         if not watcher.last.unfinished:
             break
+        async with watcher.frame.connection() as connection:
+            doubted = await connection.fetchval("SELECT count(*) FROM recheck")
+        assert not doubted, "nobody is doubted before the last page is there"
         await watcher.cycle()
     await watcher.cycles(2)
     await agree(watcher)
@@ -101,6 +104,9 @@ async def test_who_is_missing_from_a_full_read_is_removed_only_after_two_more_an
     latest = (await watcher.said()).latest()
     assert latest[users[0]].assigned
     assert latest[users[1]].lifecycle is Lifecycle.LIVE
+    await watcher.cycle()
+    latest = (await watcher.said()).latest()
+    assert latest[users[0]].lifecycle is Lifecycle.LIVE, "one answer that does not know it is not enough"
     await watcher.cycles(4)
     latest = (await watcher.said()).latest()
     assert latest[users[0]].lifecycle is Lifecycle.HARD_DELETED
