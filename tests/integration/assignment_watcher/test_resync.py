@@ -153,7 +153,9 @@ async def test_other_attributes_are_a_new_round_without_a_removal(
     usual = Job.source_attributes
 
     def wanted(job: Job, object_type: ObjectType) -> tuple[str, ...]:
-        return (*usual(job, object_type), "officeLocation") if object_type is ObjectType.USER else usual(job, object_type)
+        return (
+            (*usual(job, object_type), "officeLocation") if object_type is ObjectType.USER else usual(job, object_type)
+        )
 
     monkeypatch.setattr(Job, "source_attributes", wanted)
     await tenant.tx(
