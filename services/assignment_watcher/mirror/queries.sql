@@ -248,7 +248,8 @@ WITH folded AS (
     FROM folded WHERE NOT $3::boolean OR removed IS NULL
     ON CONFLICT (job_id, user_id) DO UPDATE
     SET lifecycle = excluded.lifecycle, attributes = brought_up(m.attributes, excluded.attributes, $3)
-    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> brought_up(m.attributes, excluded.attributes, $3)
+    -- What a first record says of managers that went is kept with it, and means nothing afterwards.
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes - 'manager@removed' <> brought_up(m.attributes, excluded.attributes, $3)
     RETURNING m.user_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING
