@@ -54,8 +54,16 @@ async def come_to_rest(live: LiveSystem) -> Evidence:
         )
 
     await live.stage.until("the target is what the directory says", arrived, within=PATIENCE_SECONDS)
-    await live.stage.at_rest()
-    return await live.evidence()
+    found: list[Evidence] = []
+
+    async def seen_at_rest() -> bool:
+        # The watcher goes on to report what it reads: such a record may come just before it is looked.
+        await live.stage.at_rest()
+        found.append(await live.evidence())
+        return not (found[-1].lag or found[-1].outbox_rows)
+
+    await live.stage.until("nothing is under way", seen_at_rest, within=PATIENCE_SECONDS)
+    return found[-1]
 
 
 def contradictions(evidence: Evidence) -> dict[str, list[str]]:
