@@ -138,5 +138,6 @@ async def _tell(stage: Stage) -> None:
     await live.changes_at_rest(stage)
     await live.leavers_and_joiners(stage)
     await live.disabled_account(stage)
+    await live.groups_change(stage)
     await live.rejected_users(stage)
     await live.nothing_changes(stage)

@@ -1,4 +1,4 @@
-"""The second half: people join, leave, change and are disabled; two are rejected; then nothing happens and nothing is written."""
+"""The second half: people join, leave and change, groups too; two are rejected; then nothing happens and nothing is written."""
 
 import asyncio
 from typing import Any
@@ -104,6 +104,39 @@ async def disabled_account(stage: Stage) -> None:
     victim = next(object_id for object_id, account in reversed(accounts.items()) if account["active"])
     await _measured(stage, victim, {"op": "updateUser", "userId": victim, "properties": {"accountEnabled": False}})
     stage.narrator.good(f"{victim} is disabled at LinkedIn, not deleted")
+    await stage.at_rest()
+
+
+async def groups_change(stage: Stage) -> None:
+    """A group gets another name, and one of its members goes over to another group; the target follows, nobody loses the account."""
+    stage.narrator.step("Live: a group is renamed, and somebody changes the group")
+    before = await stage.until("the groups are at the target", stage.simulated.groups)
+    accounts = {account["id"]: object_id for object_id, account in (await stage.simulated.accounts()).items()}
+    group, *others = before
+    name = f"{group['displayName']} EMEA"
+    await stage.simulated.change(
+        {"op": "updateGroup", "groupId": group["externalId"], "properties": {"displayName": name}}
+    )
+    other, mover = next(
+        ((other, member) for other in others for member in group["members"] if member not in other["members"]),
+        (None, None),
+    )
+    if other is not None:
+        user = {"userId": accounts[mover]}
+        await stage.simulated.change(
+            {"op": "addMember", "groupId": other["externalId"], **user},
+            {"op": "removeMember", "groupId": group["externalId"], **user},
+        )
+
+    async def followed() -> bool:
+        there = {item["id"]: item for item in await stage.simulated.groups()}
+        moved = other is None or (mover in there[other["id"]]["members"] and mover not in there[group["id"]]["members"])
+        return moved and there[group["id"]]["displayName"] == name
+
+    await stage.until("the target's groups are as in the directory", followed)
+    stage.narrator.good(f"the group {group['id']} is called {name} at LinkedIn")
+    if other is not None:
+        stage.narrator.good(f"the account {mover} went from it to the group {other['id']}")
     await stage.at_rest()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from cli.demo import invariants
 from cli.demo.evidence import Evidence, gather_evidence
+from cli.demo.groups import groups_in_step
 from cli.demo.leaks import canaries, leaks
 from cli.demo.stage import Stage
 
@@ -32,6 +33,7 @@ async def report(stage: Stage, *, seconds: float) -> tuple[dict[str, Any], dict[
                 canaries(evidence.truth, notes.secrets),
             )
         ),
+        "groups": list(groups_in_step(evidence)),
     }
     return _document(stage, evidence, problems, await _cycles(stage), seconds), problems
 
@@ -69,7 +71,10 @@ def _document(
             "waiting": sum(row["state"] == "waiting" for row in evidence.licenses.values()),
         },
         "target": {
-            **{name: evidence.target[name] for name in ("users", "active", "duplicates", "licensesInUse")},
+            **{
+                name: evidence.target[name]
+                for name in ("users", "active", "duplicates", "licensesInUse", "groups", "memberships")
+            },
             "requests": {verb: evidence.target["requests"].get(verb, 0) for verb in ("GET", "POST", "PATCH", "DELETE")},
         },
         "mails": len(evidence.mails),
@@ -115,6 +120,7 @@ def summarize(stage: Stage, document: dict[str, Any], problems: dict[str, list[s
         f"{licenses['granted']} of {licenses['capacity']} licenses granted, {licenses['waiting']} waiting; LinkedIn counts "
         f"{target['licensesInUse']} in use and {target['duplicates']} double accounts"
     )
+    narrator.say(f"{target['groups']} groups at LinkedIn with {target['memberships']} members")
     times = document["changeToTargetSeconds"]
     narrator.say(
         f"initial cycle {document['cycles']['initial']['usersPerSecond']:.0f} users/s; one change {times['p50']:.2f} s (median), "
@@ -135,4 +141,5 @@ TITLES = {
     "I7": "converged: nothing under way, and a further cycle wrote nothing",
     "I8": "every change has its event, without a gap",
     "I9": "no secret and no personal data in logs, metrics and public topics",
+    "groups": "at the target are those assigned, each with exactly its provisioned direct members",
 }

@@ -59,6 +59,11 @@ class Simulated:
         """Return the accounts at the target by ``externalId``."""
         return {account["externalId"]: account for account in await self.linkedin("GET", "/users")}
 
+    async def groups(self) -> list[dict[str, Any]]:
+        """Return the groups at the target, each with the ids of the accounts that are its members."""
+        found: list[dict[str, Any]] = await self.linkedin("GET", "/groups")
+        return found
+
     async def last_write(self) -> int:
         """Return the sequence number of the newest write that the target was asked for."""
         for write in await self.writes(self._last_write):

@@ -15,6 +15,16 @@ from cli.failures import CommandFailedError
 from cli.system import System
 from deploy.embedded import Supervisor
 
+BUSY_WITH_GROUPS = """
+SELECT (SELECT count(*) FROM diff.members_changed)
+    + (SELECT count(*) FROM diff.reference_changed)
+    + (
+        SELECT count(*) FROM diff.group_object
+        WHERE status = 'pending' OR in_flight OR members_left OR (members_at IS NOT NULL AND member_attempts = 0)
+    )
+"""
+"""What diff has still to do about groups, their members and managers; a member that was refused waits for a later attempt."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -89,6 +99,7 @@ class Stage:
                     "SELECT count(*) FROM scim_writer.work WHERE state IN ('ready', 'in_flight')"
                 )
                 busy += await connection.fetchval("SELECT count(*) FROM diff.person WHERE status = 'pending'")
+                busy += await connection.fetchval(BUSY_WITH_GROUPS)
             # Last, because it costs the most: it asks Kafka anew each time.
             return not busy and not await consumer_lag(self.system.servers)
 

@@ -1,7 +1,7 @@
 """When a change that did not succeed is tried again. Pure: the same person and attempt give the same time.
 
 A fault that passes by itself is tried again within seconds. What lasts is *escrowed* (Entra): tried at the next cycle, and then less and
-less often, until it expires. Why these steps: docs/decisions/0037.
+less often, until it expires. Why these steps: docs/decisions/0035.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Who left: what is done about their account, by the event that put them out (Microsoft Entra, "How provisioning works", deprovisioning).
 
-The matrix of event x setting is data here; docs/decisions/0039 says why the doubtful cells are as they are.
+The matrix of event x setting is data here; docs/decisions/0036 says why the doubtful cells are as they are.
 """
 
 from collections.abc import Callable

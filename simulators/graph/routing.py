@@ -3,7 +3,15 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from simulators.graph import assignments, deleted_items, directory_objects, resources, subscriptions, user_lookups
+from simulators.graph import (
+    assignments,
+    deleted_items,
+    directory_objects,
+    group_lookups,
+    resources,
+    subscriptions,
+    user_lookups,
+)
 from simulators.graph.call import Call
 from simulators.graph.delta import delta
 from simulators.graph.exchange import Reply
@@ -86,6 +94,8 @@ def _written(segments: list[str]) -> tuple[str, Methods] | None:
             found = "getByIds", {"POST": directory_objects.by_ids}
         case ["users", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
             found = "checkMemberGroups", {"POST": lambda call: user_lookups.check_member_groups(call, key)}
+        case ["groups", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
+            found = "checkMemberGroups", {"POST": lambda call: group_lookups.check_member_groups(call, key)}
         case ["subscriptions"]:
             found = "subscriptions", {"GET": subscriptions.listing, "POST": subscriptions.create}
         case ["subscriptions", key]:

@@ -54,7 +54,7 @@ async def _cost(run: Run) -> list[str]:
     for _ in range(5):
         run.advance(QUIET_SECONDS)
         run._began = len(run._lows)
-        await run.cycle()
+        await run.finish()
         async with run.world.database.connection() as connection:
             due = await connection.fetch(
                 "SELECT kind, object_id, reason FROM recheck WHERE due_at <= $1", run.now + timedelta(seconds=2)

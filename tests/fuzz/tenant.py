@@ -1,6 +1,6 @@
 """The simulated tenant of a run, changed as its control plane would, and asked for the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -65,11 +65,14 @@ class Tenant:
         self.sim.directory.relist()
 
     def change(self, mutations: list[Mutation], *, together: bool = False) -> None:
-        """Apply mutations; those that the tenant refuses are left out, together with the transaction that they are in."""
-        batches = (
+        """Apply mutations; those that the tenant refuses are left out, together with the transaction that they are in.
+
+        Each transaction picks whom it concerns from what the one before it left: who was just created can be assigned.
+        """
+        batches: Iterable[list[dict[str, Any]]] = (
             [[one for mutation in mutations for one in self._told(mutation)]]
             if together
-            else [[one] for mutation in mutations for one in self._told(mutation)]
+            else ([one] for mutation in mutations for one in self._told(mutation))
         )
         for batch in batches:
             try:
@@ -95,7 +98,7 @@ class Tenant:
         fitting = [
             one.id
             for one in order
-            if (one.state is State.SOFT) is op.startswith("restore")
+            if (one.state is State.SOFT) is (op.startswith("restore") or op == "unassignDeleted")
             and (one.state is not State.HARD)
             and (not op.startswith("unassign") or held.get(one.id))
             and (op != "removeMember" or not isinstance(one, User) or one.groups)
@@ -121,8 +124,8 @@ class Tenant:
             case "assignUser" | "assignGroup":
                 kind, principal = ("User", user) if op == "assignUser" else ("Group", group)
                 return [{"op": "assign", "principalType": kind, "principalId": principal, "role": role}]
-            case "unassignUser" | "unassignGroup":
-                return [{"op": "unassign", "principalId": user if op == "unassignUser" else group}]
+            case "unassignUser" | "unassignDeleted" | "unassignGroup":
+                return [{"op": "unassign", "principalId": group if op == "unassignGroup" else user}]
             case "addMember" | "removeMember":
                 return [{"op": op, "groupId": group, "userId": user}]
             case "nest" | "unnest":

@@ -6,7 +6,20 @@ import pytest
 
 from tests.fuzz.conftest import RUNS, SEED
 from tests.fuzz.oracles import hold
-from tests.fuzz.plans import LISTING, Change, Crash, Cycle, Expire, Fault, Meanwhile, Plan, Step
+from tests.fuzz.plans import (
+    LISTING,
+    MEMBERS,
+    Change,
+    Crash,
+    Cycle,
+    Expire,
+    Fault,
+    Meanwhile,
+    Mutation,
+    Pass,
+    Plan,
+    Step,
+)
 from tests.fuzz.world import World
 
 
@@ -57,6 +70,50 @@ async def test_who_moves_from_a_group_to_an_assignment_of_its_own_while_listings
     moves = change(*(("swapToDirect", number, 0) for number in range(6)))
     empty = Fault(LISTING, "empty", {"times": 4})
     await hold(world, a_plan(moves, empty, Cycle(seconds), Cycle(seconds), users=6, seed=7))
+
+
+async def test_who_comes_and_is_assigned_between_two_reads_of_a_cycle_is_known_when_the_assignment_is(
+    world: World,
+) -> None:
+    """An order that reads users before what refers to them would have to ask for some of them by id."""
+    for request in range(2, 5):
+        comes: list[Mutation] = [("createUser", 0, 0, "User"), ("assignUser", 4, 0, "User")]
+        run = await hold(world, a_plan(Cycle(middle=Meanwhile(request, comes)), Cycle()))
+        assert len(run.tenant.directory.user_order) == 5
+        asked = run.tenant.sim.journal.as_json()["requests"]
+        assert "user" not in asked
+
+
+async def test_an_assignment_that_ended_while_its_user_was_deleted_is_gone_after_the_restore(world: World) -> None:
+    steps = [change((op, 3, 0)) for op in ("assignUser", "softDelete", "unassignDeleted", "restore")]
+    plan = a_plan(*(each for step in steps for each in (step, Cycle())))
+    run = await hold(world, replace(plan, knobs={"hideSoftDeletedAssignments": True}))
+    assert len(run.said.latest) > len(run.tenant.effective(nested=False)), "somebody came and left"
+
+
+async def test_a_held_removal_stays_held_whatever_else_changes_of_its_user(world: World) -> None:
+    """User 3 is in no assigned group, and the second one with an assignment of its own."""
+    come, leave = change(("assignUser", 3, 0)), change(("unassignUser", 1, 0))
+    changed = [change(("city", 3, place)) for place in (0, 1)]
+    plan = a_plan(come, Cycle(), leave, Cycle(), Cycle(), Cycle(), changed[0], Cycle(), changed[1], Cycle())
+    run = await hold(world, replace(plan, policy={"guard_count": 0, "guard_percent": 0}))
+    assert run.decisions, "it was held"
+
+
+async def test_a_listing_of_members_from_an_old_replica_brings_nobody_back_for_long(world: World) -> None:
+    leave = change(*[("removeMember", 0, 0)] * 4)
+    stale = Fault(MEMBERS, "stale", {"transactions": 4, "times": 1})
+    await hold(world, a_plan(Pass(90_000.0), leave, Cycle(), stale, Cycle()))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_members_on_a_page_that_listings_of_their_group_lose_again_and_again_stay(
+    world: World, nested: bool
+) -> None:
+    dropped = Fault(MEMBERS, "dropPage", {"times": 4})
+    run = await hold(world, a_plan(Pass(90_000.0), Cycle(), dropped, *[Cycle()] * 4, users=6, seed=7, nested=nested))
+    asked = run.tenant.sim.journal.as_json()["requests"]
+    assert "$batch checkMemberGroups" in asked or "checkMemberGroups" in asked
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

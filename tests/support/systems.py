@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,17 @@ class KnownProcesses(Supervisor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSystem:
-    """The running system with its one job. ``group`` is the group that is assigned with the role User."""
+    """The running system with its one job. ``group`` is the group that is assigned with the role User.
+
+    ``rejected``: whom the target has been made to refuse, in any test so far.
+    """
 
     stage: Stage
     supervisor: KnownProcesses
     folder: Path
     group: str
     marks: Path
+    rejected: set[str] = field(default_factory=set)
 
     @property
     def simulated(self) -> Simulated:

@@ -44,6 +44,7 @@ PERMISSION_FOR: Final[dict[str, str]] = {
     "deletedItems/user": "User.Read.All",
     "groups/delta": "GroupMember.Read.All",
     "groups/members": "GroupMember.Read.All",
+    "checkMemberGroups": "GroupMember.Read.All",
     "group": "GroupMember.Read.All",
     "deletedItems/group": "Group.Read.All",
 }

@@ -19,10 +19,19 @@ class Inner:
     challenge: str | None = None
 
 
-def pack(paths: Mapping[str, str], *, in_background: bool) -> bytes:
-    """Return the body that asks for ``paths`` (relative to the version, with a slash first) by their keys."""
-    headers = {"headers": {"x-ms-throttle-priority": "Low"}} if in_background else {}
-    requests = [{"id": key, "method": "GET", "url": path, **headers} for key, path in paths.items()]
+def pack(paths: Mapping[str, str], *, in_background: bool, content: Any = None) -> bytes:
+    """Return the body that asks for ``paths`` (relative to the version, with a slash first) by their keys.
+
+    With ``content`` each of them is a POST of that.
+    """
+    headers = {"x-ms-throttle-priority": "Low"} if in_background else {}
+    more: dict[str, Any] = {"method": "GET"}
+    if content is not None:
+        headers = {**headers, "Content-Type": "application/json"}
+        more = {"method": "POST", "body": content}
+    if headers:
+        more["headers"] = headers
+    requests = [{"id": key, "url": path, **more} for key, path in paths.items()]
     return orjson.dumps({"requests": requests})
 
 

@@ -23,9 +23,9 @@ CREATE FUNCTION manager_of(changes jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE R
 );
 
 -- Attributes of a user with what a round or a full read said of them: absent keeps, null clears. A manager is cleared when the very one that
--- is known was taken away, or when a full read gives none.
+-- is known was taken away, or when a full read gives none. Who is read by id and has none says so, which is no news of who had none.
 CREATE FUNCTION brought_up(known jsonb, said jsonb, whole boolean) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN
-    ((known || said) - 'manager@removed') || CASE
+    ((known || CASE WHEN said -> 'manager' = 'null' AND NOT known ? 'manager' THEN said - 'manager' ELSE said END) - 'manager@removed') || CASE
         WHEN (said -> 'manager@removed') ? coalesce(said ->> 'manager', known ->> 'manager', '') THEN '{"manager": null}'::jsonb
         WHEN whole AND known ->> 'manager' IS NOT NULL AND NOT said ? 'manager' THEN '{"manager": null}'::jsonb
         ELSE '{}'::jsonb

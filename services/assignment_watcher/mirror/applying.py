@@ -155,9 +155,15 @@ class Applying:
             return 0
         asked = rechecked.listed_groups
         answers = await self._run(
-            "apply_listed_members", rechecked.listings.attempt, asked, news.believed_before, news.now
+            "apply_listed_members",
+            rechecked.listings.attempt,
+            asked,
+            news.believed_before,
+            news.now,
+            [group_id for group_id, _ in rechecked.left],
+            [member_id for _, member_id in rechecked.left],
         )
-        again = [row["group_id"] for row in answers if row["added"] or row["doubted"]]
+        again = [row["group_id"] for row in answers if row["added"] or row["gone"] or row["doubted"]]
         young = await self._connection.fetch(WATCHER.groups_in_doubt, self._watch.job_id, asked)
         again = sorted({*again, *(row["group_id"] for row in young)})
         settled = [group_id for group_id in asked if group_id not in set(again)]

@@ -161,7 +161,8 @@ WITH listed AS MATERIALIZED (
     RETURNING m.group_id, m.user_id, m.nested, xmax = 0 AS added
 ), gone AS (
     DELETE FROM mirror_member m
-    WHERE m.job_id = $1 AND m.group_id = ANY ($3::text[]) AND m.suspect_since <= $4
+    WHERE m.job_id = $1 AND m.suspect_since <= $4
+      AND (m.group_id, m.user_id) IN (SELECT * FROM unnest($6::text[], $7::text[]))
       AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.group_id = m.group_id AND l.user_id = m.user_id)
     RETURNING m.group_id, m.user_id, m.nested
 ), doubted AS (
@@ -180,6 +181,15 @@ SELECT group_id,
        (SELECT count(*) FROM gone g WHERE g.group_id = asked.group_id) AS gone,
        (SELECT count(*) FROM doubted d WHERE d.group_id = asked.group_id) AS doubted
 FROM unnest($3::text[]) AS asked (group_id);
+
+-- name: absent_members
+SELECT user_id, nested FROM mirror_member m
+WHERE m.job_id = $1 AND m.group_id = $2 AND m.suspect_since <= $3 AND m.user_id > $5
+  AND NOT EXISTS (SELECT 1 FROM staged_member s WHERE s.attempt = $4 AND s.group_id = m.group_id AND s.user_id = m.user_id)
+ORDER BY user_id LIMIT $6;
+
+-- name: listed_nested
+SELECT DISTINCT user_id FROM staged_member WHERE attempt = $1 AND group_id = $2 AND nested ORDER BY user_id;
 
 -- name: apply_groups
 WITH folded AS (
@@ -238,7 +248,8 @@ WITH folded AS (
     FROM folded WHERE NOT $3::boolean OR removed IS NULL
     ON CONFLICT (job_id, user_id) DO UPDATE
     SET lifecycle = excluded.lifecycle, attributes = brought_up(m.attributes, excluded.attributes, $3)
-    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> brought_up(m.attributes, excluded.attributes, $3)
+    -- What a first record says of managers that went is kept with it, and means nothing afterwards.
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes - 'manager@removed' <> brought_up(m.attributes, excluded.attributes, $3)
     RETURNING m.user_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING

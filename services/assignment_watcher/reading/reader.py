@@ -67,7 +67,7 @@ class Reader:
             listing, rounds = await self._in_order(now, confirmation)
         else:
             listing, rounds = await self._at_once(now, confirmation)
-        rechecked = await self._rechecks.read(now)
+        rechecked = await self._rechecks.read(now, confirmation)
         news = News(
             staging=self._staging,
             listing=listing,

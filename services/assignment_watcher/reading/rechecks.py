@@ -7,16 +7,18 @@ from typing import Any, Final
 
 import orjson
 
+from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from services.assignment_watcher.mirror.staging import Staging
 from services.assignment_watcher.queries import QUERIES
 from services.assignment_watcher.reading.context import Context
-from services.assignment_watcher.sources.source import Found, Stream
+from services.assignment_watcher.sources.source import Found, Member, Stream
 from shared.contracts.assignments import Lifecycle
 from shared.runtime.database import Connection
 
 MOST_USERS: Final = 200
 MOST_GROUPS: Final = 100
 MOST_LISTINGS: Final = 20
+MOST_QUESTIONS: Final = 1_000
 PROOFS: Final = 2
 """How often in a row an object that the mirror holds must be unknown to the directory before it counts as deleted for good."""
 
@@ -30,7 +32,8 @@ class Rechecked:
     """What was asked for one by one. Records were staged with the cycle, members under ``listings``.
 
     ``postponed`` are users that nobody knows yet; ``absent_*`` were unknown although they are mirrored (not often enough to believe it);
-    ``hydrate`` are groups that were met for the first time; ``missing_groups`` could not be listed; ``drift_*`` were asked for to see
+    ``hydrate`` are groups that were met for the first time; ``left`` holds groups with members that they lost, by all proofs;
+    ``missing_groups`` could not be listed; ``drift_*`` were asked for to see
     whether the mirror has drifted; ``more`` says that some wait for the next cycle.
     """
 
@@ -40,6 +43,7 @@ class Rechecked:
     absent_groups: list[str] = field(default_factory=list)
     hydrate: list[str] = field(default_factory=list)
     listed_groups: list[str] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
     missing_groups: list[str] = field(default_factory=list)
     drift_users: list[str] = field(default_factory=list)
     drift_groups: list[str] = field(default_factory=list)
@@ -56,8 +60,8 @@ class Rechecks:
         self._lease = context.lease
         self._staging = context.staging
 
-    async def read(self, now: datetime) -> Rechecked:
-        """Return what the directory says of the objects that are due."""
+    async def read(self, now: datetime, confirmation: timedelta) -> Rechecked:
+        """Return what the directory says of the objects that are due; what was absent for the ``confirmation`` time may have left."""
         result = Rechecked(listings=Staging(job_id=self._job_id, alive=self._staging.alive))
         async with self._frame.connection() as connection:
             users, groups, members = [
@@ -71,6 +75,8 @@ class Rechecks:
             await self._groups(groups, result)
         for row in members:
             await self._members(row, result)
+            if row["object_id"] in result.listed_groups:
+                await self._absent(row["object_id"], now - confirmation, result)
         return result
 
     async def _users(self, rows: Sequence[Any], result: Rechecked) -> None:
@@ -116,6 +122,23 @@ class Rechecks:
         (result.listed_groups if there else result.missing_groups).append(group_id)
         if there and row["reason"] == "drift":
             result.drift_groups.append(group_id)
+
+    async def _absent(self, group_id: str, believed_before: datetime, result: Rechecked) -> None:
+        """Ask about each member that two listings lack: both may have lost the same page, which an answer about the member cannot."""
+        attempt, last = result.listings.attempt, ""
+        while True:
+            self._lease.check()
+            async with self._frame.connection() as connection:
+                rows = await connection.fetch(
+                    MIRROR.absent_members, self._job_id, group_id, believed_before, attempt, last, MOST_QUESTIONS
+                )
+                through = await connection.fetch(MIRROR.listed_nested, attempt, group_id) if rows else []
+            if not rows:
+                return
+            absent = [Member(row["user_id"], row["nested"]) for row in rows]
+            still = await self._source.find_members(group_id, absent, through=[row["user_id"] for row in through])
+            result.left += [(group_id, one.object_id) for one in absent if one.object_id not in still]
+            last = absent[-1].object_id
 
     async def _stage(self, stream: Stream, records: list[dict[str, Any]]) -> None:
         if records:

@@ -16,11 +16,13 @@ from services.assignment_watcher.graph.paging import Page, follow
 from services.assignment_watcher.graph.refusals import NotFoundError, advised
 from services.assignment_watcher.listing import AssignmentRow
 from services.assignment_watcher.sources import graph_point_reads as point_reads
+from services.assignment_watcher.sources.graph_memberships import belonging
 from services.assignment_watcher.sources.graph_records import MalformedRecordError, check_record, check_records
 from services.assignment_watcher.sources.point_reads import Ways
 from services.assignment_watcher.sources.source import (
     ChangePage,
     Found,
+    Member,
     SourceError,
     SourceMisconfiguredError,
     SourceRefusedError,
@@ -161,6 +163,10 @@ class MicrosoftGraph:
         except NotFoundError as error:
             if begun:
                 raise SourceUnavailableError(str(error), http_status=404) from None
+
+    async def find_members(self, group_id: str, absent: Sequence[Member], *, through: Sequence[str]) -> frozenset[str]:
+        """Return those of whom "directoryObject: checkMemberGroups" says that they belong to the group, and to none of ``through``."""
+        return await belonging(self.graph, group_id, absent, through)
 
     async def find_users(self, user_ids: Sequence[str], *, in_background: bool = False) -> Sequence[Found]:
         """Return what "Get a user" gives, and for the rest whether "Get deleted item" knows it."""

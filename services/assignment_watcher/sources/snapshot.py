@@ -13,7 +13,7 @@ from services.assignment_watcher.listing import AssignmentRow
 from services.assignment_watcher.sources.point_reads import Ways
 from services.assignment_watcher.sources.snapshot_content import Checked, SnapshotContent
 from services.assignment_watcher.sources.snapshot_rows import ALWAYS_READ, SnapshotRow, assignment_id_of, role_id_of
-from services.assignment_watcher.sources.source import ChangePage, Found, RestartRoundError, Stream, Traffic
+from services.assignment_watcher.sources.source import ChangePage, Found, Member, RestartRoundError, Stream, Traffic
 from shared.contracts.assignments import AppRole, Lifecycle
 from shared.contracts.job import SnapshotSource
 
@@ -91,6 +91,10 @@ class Snapshot:
         nothing: tuple[ChangePage, ...] = ()
         for page in nothing:
             yield page
+
+    async def find_members(self, group_id: str, absent: Sequence[Member], *, through: Sequence[str]) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """Return nobody: a snapshot has no groups."""
+        return frozenset()
 
     async def find_users(self, user_ids: Sequence[str], *, in_background: bool = False) -> Sequence[Found]:  # noqa: ARG002 - the protocol's
         """Return who is in the files now. Of anybody else a snapshot knows nothing."""

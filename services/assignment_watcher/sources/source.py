@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from services.assignment_watcher.listing import AssignmentRow
 from shared.contracts.assignments import AppRole, Lifecycle
@@ -94,6 +94,13 @@ class ChangePage:
     following: str | None = None
 
 
+class Member(NamedTuple):
+    """A direct member of a group: a user, or (``nested``) a group."""
+
+    object_id: str
+    nested: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What the directory says of one object that was asked for by id.
@@ -159,6 +166,13 @@ class Source(Protocol):
         """Yield pages with the direct members of one group, each as one change of that group; none when the group is not there.
 
         A group without members is one page with an empty ``members@delta``. ``in_background`` lets every other request go first.
+        """
+
+    async def find_members(self, group_id: str, absent: Sequence[Member], *, through: Sequence[str]) -> frozenset[str]:
+        """Return the ids of those ``absent`` from a listing of a group's members that belong to it all the same, each asked about itself.
+
+        ``through`` are the groups that the listing shows as members: whoever belongs to one of them is not returned, because that may be
+        how it belongs to the group.
         """
 
     async def find_users(self, user_ids: Sequence[str], *, in_background: bool = False) -> Sequence[Found]:

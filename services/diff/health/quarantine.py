@@ -1,5 +1,5 @@
 """When a job is quarantined, how seldom it is tried then, and when that is over. Pure (Microsoft Entra, "Application provisioning in
-quarantine status"); what differs from Entra and why: docs/decisions/0037.
+quarantine status"); what differs from Entra and why: docs/decisions/0035.
 """
 
 from dataclasses import dataclass, replace

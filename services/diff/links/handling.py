@@ -23,7 +23,9 @@ from shared.runtime.log import logger
 from shared.runtime.transaction import Received, Transaction
 
 _log = logger(__name__)
-FINDINGS: Final = Counter("seatkeeper_drift_total", "Comparisons of links with the target.", ["finding"])
+FINDINGS: Final = Counter(
+    "seatkeeper_comparisons_total", "Comparisons of links with the target, by what they found.", ["finding"]
+)
 _CHANGES: Final = frozenset({RequestKind.DELETE_LINK, RequestKind.REPAIR_LINK})
 _ABOUT_LINKS: Final = _CHANGES | {RequestKind.COMPARE_LINKS}
 

@@ -13,7 +13,7 @@ from shared.contracts.templates.default_schemas import (
     reference,
     text,
 )
-from shared.contracts.templates.template import AttributeMapping, Capabilities, MappingKind, Template
+from shared.contracts.templates.template import Capabilities, Template
 
 _SCHEMA: Final = default_schema(
     "linkedin-sales-navigator",
@@ -64,18 +64,6 @@ LINKEDIN_SALES_NAVIGATOR: Final = Template(
     name="linkedin-sales-navigator",
     display_name="LinkedIn Sales Navigator",
     tenant_url="https://api.linkedin.com/scim",
-    user_mapping=(
-        AttributeMapping(target="externalId", source="id", required=True, matching_priority=1),
-        AttributeMapping(target="userName", source="userPrincipalName", required=True),
-        AttributeMapping(target="name.givenName", source="givenName"),
-        AttributeMapping(target="name.familyName", source="surname"),
-        AttributeMapping(target="displayName", source="displayName"),
-        AttributeMapping(target="title", source="jobTitle"),
-        AttributeMapping(target='addresses[type eq "work"].locality', source="city"),
-        AttributeMapping(target='emails[type eq "work"].value', source="mail"),
-        AttributeMapping(target=f"{ENTERPRISE_USER}:department", source="department"),
-        AttributeMapping(target="active", kind=MappingKind.ACTIVE),
-    ),
     schema=_SCHEMA,
     capabilities=Capabilities(
         delete=False,

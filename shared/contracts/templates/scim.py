@@ -13,7 +13,7 @@ from shared.contracts.templates.default_schemas import (
     reference,
     text,
 )
-from shared.contracts.templates.template import AttributeMapping, Capabilities, MappingKind, Template
+from shared.contracts.templates.template import Capabilities, Template
 
 _ADDRESS: Final = {
     "physicalDeliveryOfficeName": "formatted",
@@ -66,15 +66,6 @@ SCIM: Final = Template(
     name="scim",
     display_name="SCIM 2.0",
     tenant_url="",
-    user_mapping=(
-        AttributeMapping(target="userName", source="userPrincipalName", required=True, matching_priority=1),
-        AttributeMapping(target="externalId", source="id"),
-        AttributeMapping(target="displayName", source="displayName"),
-        AttributeMapping(target="name.givenName", source="givenName"),
-        AttributeMapping(target="name.familyName", source="surname"),
-        AttributeMapping(target='emails[type eq "work"].value', source="mail"),
-        AttributeMapping(target="active", kind=MappingKind.ACTIVE),
-    ),
     schema=default_schema(
         "scim",
         "customappsso",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.assignment_watcher.sources.source import Source, Stream
+from services.assignment_watcher.sources.source import Member, Source, Stream
 from shared.contracts.assignments import Lifecycle
 from tests.conformance.sources.world import (
     ROLE,
@@ -49,6 +49,14 @@ async def test_a_group_that_is_not_there_has_no_pages(world: World, source: Sour
     await world.come(*people(1))
     assert await collect(source.read_members(NOBODY)) == []
     assert await collect(source.read_members(NOBODY, in_background=True)) == []
+
+
+async def test_nobody_belongs_to_a_group_that_is_not_there(world: World, source: Source) -> None:
+    everybody = people(3)
+    await world.come(*everybody)
+    absent = [Member(person.id, nested=False) for person in everybody]
+    assert await source.find_members(NOBODY, absent, through=[]) == frozenset()
+    assert await source.find_members(NOBODY, absent, through=[NOBODY]) == frozenset()
 
 
 async def test_the_number_of_users_is_right_or_not_given(world: World, source: Source) -> None:

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from services.assignment_watcher.sources.source import (
+    Member,
     SourceMisconfiguredError,
     SourceRefusedError,
     SourceUnavailableError,
@@ -97,6 +98,30 @@ async def test_members_come_page_by_page_and_an_empty_group_is_said_to_be_empty(
     [record] = [each for page in pages for each in orjson.loads(page.body)["value"]]
     assert record == {"id": created["groupId"], "members@delta": []}
     assert [page async for page in opened.source.read_members("00000000-0000-4000-8000-000000000001")] == []
+
+
+async def test_who_is_absent_from_a_listing_is_a_member_by_its_own_answer(opened: Opened, tenant: Tenant) -> None:
+    direct, through, both, other, deleted, *_ = await tenant.users()
+    made = await tenant.tx(*({"op": "createGroup", "members": held} for held in ([direct, both], [through, both], [])))
+    outer, inner, empty = (one["groupId"] for one in made)
+    await tenant.tx({"op": "addMember", "groupId": outer, "userId": inner}, {"op": "softDeleteUser", "userId": deleted})
+    users = [direct, through, both, other, deleted, "00000000-0000-4000-8000-000000000001"]
+    absent = [*(Member(user, nested=False) for user in users), Member(inner, nested=True), Member(empty, nested=True)]
+    still = opened.source.find_members
+    assert await still(outer, absent, through=[]) == {direct, through, both, inner}
+    assert await still(outer, absent, through=[inner]) == {direct, inner}
+    many = [f"00000000-0000-4000-8000-{number:012x}" for number in range(40)]
+    assert await still(outer, absent, through=[*many, inner]) == {direct, inner}
+    assert await still(empty, absent, through=[]) == set()
+    assert await still(outer, absent[:1], through=[]) == {direct}
+    assert await still(outer, [], through=[]) == set()
+
+
+async def test_absent_members_are_asked_about_twenty_at_a_time(opened: Opened, tenant: Tenant) -> None:
+    absent = [Member(user, nested=False) for user in (await tenant.users())[:25]]
+    [group, *_] = await tenant.groups()
+    await opened.source.find_members(group, absent, through=[])
+    assert opened.source.traffic.take().by_kind == {"$batch": 2}
 
 
 @pytest.mark.parametrize("stream", list(Stream))

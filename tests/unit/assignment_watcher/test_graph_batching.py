@@ -27,6 +27,15 @@ def test_every_path_is_asked_for_by_its_key(paths: dict[str, str], in_background
         assert request.get("headers") == ({"x-ms-throttle-priority": "Low"} if in_background else None)
 
 
+def test_with_content_each_is_a_post_of_it_as_json() -> None:
+    content = {"groupIds": ["g"]}
+    [first, second] = orjson.loads(pack({"1": "/a", "2": "/b"}, in_background=False, content=content))["requests"]
+    assert (first["id"], first["url"], second["url"]) == ("1", "/a", "/b")
+    for request in (first, second):
+        assert (request["method"], request["body"]) == ("POST", content)
+        assert request["headers"] == {"Content-Type": "application/json"}
+
+
 @given(
     st.one_of(st.fixed_dictionaries({"responses": json | st.lists(json)}), st.dictionaries(st.text(max_size=3), json))
 )

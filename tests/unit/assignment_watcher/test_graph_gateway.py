@@ -14,7 +14,13 @@ from multidict import CIMultiDict
 from services.assignment_watcher.graph.gateway import MOST_AT_ONCE, Asked, Graph
 from services.assignment_watcher.graph.retries import Gate, Patience
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
-from services.assignment_watcher.sources.source import SourceError, SourceRefusedError, SourceUnavailableError, Stream
+from services.assignment_watcher.sources.source import (
+    Member,
+    SourceError,
+    SourceRefusedError,
+    SourceUnavailableError,
+    Stream,
+)
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.job import MicrosoftGraphSource
 from shared.runtime.http import Answer
@@ -216,6 +222,11 @@ async def test_reads_that_a_batch_leaves_unanswered_are_asked_for_again() -> Non
     found = await a_source(wire).find_users(["b1", "b2"])
     assert [(each.object_id, each.lifecycle) for each in found] == [("b1", Lifecycle.UNKNOWN), ("b2", Lifecycle.LIVE)]
     assert [len(orjson.loads(sent["body"])["requests"]) for sent in wire.sent[:2]] == [2, 1]
+
+
+async def test_an_answer_about_memberships_without_a_list_denies_none() -> None:
+    with pytest.raises(SourceUnavailableError, match="checkMemberGroups without a list"):
+        await a_source(Wire({"value": "g1"})).find_members("g1", [Member("b1", nested=False)], through=[])
 
 
 async def test_a_batch_that_answers_nothing_ends() -> None:
