@@ -58,7 +58,10 @@ class Cycle:
             watch = await store.load(connection, self._job.job_id, self._source, self._job.restarts)
         measure_ages(watch.job_id, watch.streams.values(), now)
         kind = CycleKind.INCREMENTAL if watch.initial_completed else CycleKind.INITIAL
-        said = facts.CycleMessages(self._job.job_id, watch.round, kind, watch.initial_started_at or now)
+        began_at = watch.initial_started_at or now
+        said = facts.CycleMessages(
+            self._job.job_id, watch.round, kind, began_at, schema_version=self._job.schema_version
+        )
         result = "failed"
         try:
             if kind is CycleKind.INITIAL:

@@ -21,11 +21,14 @@ def cycle_id(job_id: str, number: int) -> str:
 class CycleMessages:
     """Emits the messages of one cycle into a transaction."""
 
-    def __init__(self, job_id: str, number: int, kind: CycleKind, started_at: datetime) -> None:
+    def __init__(
+        self, job_id: str, number: int, kind: CycleKind, started_at: datetime, *, schema_version: int = 0
+    ) -> None:
         self.job_id = job_id
         self.number = number
         self.kind = kind
         self.started_at = started_at
+        self.schema_version = schema_version
         self.cycle_id = cycle_id(job_id, number)
 
     def assignment(
@@ -72,6 +75,7 @@ class CycleMessages:
                 partition=partition,
                 partitions=ASSIGNMENTS.partitions,
                 objects=objects,
+                schema_version=self.schema_version,
                 started_at=self.started_at,
                 ended_at=tx.now,
             )

@@ -104,6 +104,9 @@ WHERE (job_id, target_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND 
 -- name: lock_rules_pass
 SELECT rules, passes, done_up_to FROM rules_pass WHERE job_id = $1 FOR UPDATE;
 
+-- name: read_schema_version
+SELECT coalesce(max(version), 0) FROM read_schema WHERE job_id = $1;
+
 -- name: save_rules_pass
 INSERT INTO rules_pass (job_id, rules, passes, done_up_to) VALUES ($1, $2, $3, $4)
 ON CONFLICT (job_id) DO UPDATE SET

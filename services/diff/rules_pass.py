@@ -72,10 +72,14 @@ async def _pass(frame: Frame, handlers: Handlers, lease: Lease, job: Job, decide
 async def decide_batch(tx: Transaction, handlers: Handlers, job_id: str) -> tuple[str | None, bool]:
     """Decide about the next persons by the rules that the job has now; return these rules' fingerprint, and whether more are to follow.
 
-    Removals that follow wait with all others of the pass, and are counted with them at its end, as those of a cycle are.
+    A new schema waits for the initial cycle that reads its attributes. Removals that follow wait with all others of the pass, and are
+    counted with them at its end, as those of a cycle are.
     """
     job = (await tx.jobs({job_id}))[job_id]
     if not job.active:
+        return None, False
+    if job.schema_version > await tx.connection.fetchval(QUERIES.read_schema_version, job_id):
+        # An attribute that nobody has read yet looks empty, and a filter on it would put everybody out: the initial cycle comes first.
         return None, False
     rules, threshold = job_rules(job), job.definition.settings.deletion_threshold
     row = await tx.connection.fetchrow(QUERIES.lock_rules_pass, job_id)

@@ -76,7 +76,10 @@ class DirectoryAssignment(Message):
 
 
 class CycleMark(Message):
-    """Closes a cycle on one partition: everything that the cycle found stands before this mark on that partition."""
+    """Closes a cycle on one partition: everything that the cycle found stands before this mark on that partition.
+
+    ``schema_version`` is that of the job whose attributes were read.
+    """
 
     topic: ClassVar[str] = "directory.assignments.v1"
     type: ClassVar[str] = "seatkeeper.directory.cycle-mark.v1"
@@ -86,5 +89,6 @@ class CycleMark(Message):
     partition: int
     partitions: int
     objects: int
+    schema_version: int = 0
     started_at: datetime
     ended_at: datetime

@@ -163,6 +163,7 @@ def marks(
     job_id: str = JOB,
     kind: CycleKind = CycleKind.INITIAL,
     started_at: datetime = AT,
+    schema_version: int = 0,
 ) -> list[CycleMark]:
     """The marks that close a cycle, one for each partition."""
     return [
@@ -176,6 +177,7 @@ def marks(
             partition=partition,
             partitions=DATA_PARTITIONS,
             objects=1,
+            schema_version=schema_version,
             started_at=started_at,
             ended_at=started_at,
         )

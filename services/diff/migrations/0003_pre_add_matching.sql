@@ -18,3 +18,10 @@ CREATE TABLE rules_pass (
     passes      bigint NOT NULL,
     done_up_to  text
 );
+
+-- The newest version of a job's schema whose attributes an initial cycle has read of everybody. Until then an attribute without a value may
+-- just not have been read.
+CREATE TABLE read_schema (
+    job_id   text PRIMARY KEY,
+    version  bigint NOT NULL
+);

@@ -11,7 +11,7 @@ from shared.contracts.assignments import CycleKind, CycleMark
 from shared.runtime.database import Connection
 from shared.runtime.transaction import Received, Transaction
 
-InitialComplete = Callable[[Connection, str], Awaitable[None]]
+InitialComplete = Callable[[Connection, CycleMark], Awaitable[None]]
 """What else is to be done when an initial cycle of a job is complete."""
 
 
@@ -31,7 +31,7 @@ class Marks:
                 continue
             ended = await cycles.decide_cycles(tx, mark, job.definition.settings.deletion_threshold)
             if ended.now and mark.cycle_kind is CycleKind.INITIAL:
-                await self._initial_complete(tx.connection, mark.job_id)
+                await self._initial_complete(tx.connection, mark)
             if ended.goes:
                 self._wake.set()
 

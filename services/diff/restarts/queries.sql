@@ -17,6 +17,10 @@ UPDATE applied_reset SET position = $3 WHERE job_id = $1 AND scope = $2;
 INSERT INTO applied_reset (job_id, scope, count) VALUES ($1, 'Sweep', 1)
 ON CONFLICT (job_id, scope) DO UPDATE SET count = applied_reset.count + 1, position = '';
 
+-- name: note_read
+INSERT INTO read_schema (job_id, version) VALUES ($1, $2)
+ON CONFLICT (job_id) DO UPDATE SET version = greatest(read_schema.version, excluded.version);
+
 -- name: release_holds
 SELECT cycle_id FROM cycle WHERE job_id = $1 AND state IN ('held', 'rejected') ORDER BY started_at, cycle_id;
 

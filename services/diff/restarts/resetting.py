@@ -20,6 +20,7 @@ from services.diff.removals import cycles
 from services.diff.removals.handlers import decide
 from services.diff.removals.judging import CycleState
 from services.diff.restarts.forgetting import forget_escrow, forget_link, look_again
+from shared.contracts.assignments import CycleMark
 from shared.contracts.control import ResetScope
 from shared.runtime.database import Connection
 from shared.runtime.jobs import Job
@@ -113,11 +114,14 @@ async def _force(tx: Transaction, job_id: str) -> None:
             await decide(tx, cycle, CycleState.APPROVED, by=None, why="restarted with the scope ForceDeletes")
 
 
-async def note_initial(connection: Connection, job_id: str) -> None:
-    """Note that an initial cycle is complete. After every one but the first, everybody is looked at again: accounts whose person went away
-    unnoticed between the lost watermark and the full read are found by that.
+async def note_initial(connection: Connection, mark: CycleMark) -> None:
+    """Note that an initial cycle is complete, and for which schema it read everybody.
+
+    After every one but the first, everybody is looked at again: accounts whose person went away unnoticed between the lost watermark and
+    the full read are found by that.
     """
-    await connection.execute(QUERIES.note_initial, job_id)
+    await connection.execute(QUERIES.note_initial, mark.job_id)
+    await connection.execute(QUERIES.note_read, mark.job_id, mark.schema_version)
 
 
 async def retry_user(connection: Connection, job_id: str, object_id: str, at: datetime) -> bool:

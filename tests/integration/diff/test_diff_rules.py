@@ -10,7 +10,9 @@ import pytest
 from services.diff import handlers as handlers_module
 from services.diff import rules_pass as rules_pass_module
 from services.diff.handlers import Handlers
+from services.diff.removals.handlers import Marks
 from services.diff.removals.releasing import Releasing
+from services.diff.restarts.resetting import note_initial
 from services.diff.rules import Rules
 from services.diff.rules_pass import decide_batch, rules_pass
 from shared.contracts.assignments import DirectoryAssignment
@@ -30,11 +32,13 @@ from tests.support.builders_diff import (
     assignment,
     job_record,
     mapping_of,
+    marks,
     outcome,
     received,
     rules,
     scoping_filter,
 )
+from tests.support.builders_schema import clause
 from tests.support.eventually import eventually
 from tests.support.frames import outbox
 
@@ -193,11 +197,39 @@ async def test_a_saved_schema_is_what_is_decided_by_and_what_cannot_be_used_chan
             row["source"] = {"type": "Function", "expression": 'Append("Dr. ", [surname])'}
     await define(frame, with_schema(2, document))
     await run_pass(frame)
+    assert not [item for item in await emitted(frame) if item.operation == "update"], "nobody was read for it yet"
+    await read_everybody(frame, schema_version=1)
+    await run_pass(frame)
     updates = [item for item in await emitted(frame) if item.operation == "update"]
     assert {(part.path, part.new) for item in updates for part in item.modified} == {("title", "Dr. Example")}
     await define(frame, with_schema(3, {**document, "synchronizationRules": []}))
+    await read_everybody(frame, schema_version=2)
     await run_pass(frame)
     assert len([item for item in await emitted(frame) if item.operation == "update"]) == len(PEOPLE)
+
+
+async def read_everybody(frame: Frame, *, schema_version: int) -> None:
+    """The marks of an initial cycle that read whatever that schema names."""
+    number = schema_version + 1
+    made = marks(f"cycle-{number}", number=number, schema_version=schema_version)
+    async with frame.transaction() as tx:
+        await Marks(asyncio.Event(), note_initial)(tx, [received(mark) for mark in made])
+
+
+async def test_a_filter_on_an_attribute_that_was_not_read_yet_takes_nobody_away(frame: Frame) -> None:
+    await provision_everybody(frame)
+    await run_pass(frame)
+    document = TEMPLATES[TEMPLATE].schema.document()
+    mappings = document["synchronizationRules"][0]["objectMappings"]
+    mapping = next(item for item in mappings if item["sourceObjectName"] == "User")
+    mapping["scope"] = {"groups": [{"name": "here", "clauses": [clause("companyName", "EQUALS", "Contoso")]}]}
+    await define(frame, with_schema(2, document))
+    await read_everybody(frame, schema_version=0)
+    await run_pass(frame)
+    await give(frame, *(assignment(2, object_id=name, companyName="Contoso") for name in PEOPLE[1:]))
+    await read_everybody(frame, schema_version=1)
+    await run_pass(frame)
+    assert [item.object_id for item in await emitted(frame) if item.operation == "disable"] == [PEOPLE[0]]
 
 
 def with_schema(version: int, document: dict[str, Any]) -> JobRecord:
