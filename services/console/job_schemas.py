@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from services.console.job_definitions import JobNotFoundError, Request, StoredJob, change_job, load_job
+from services.console.job_definitions import JobNotFoundError, Request, StoredJob, change_job, forget, load_job
 from services.console.preview_view import Change
 from services.console.previews import Shown, schema_digest
 from services.console.store import QUERIES
+from shared.contracts.restart import FORGETS, Action
 from shared.contracts.synchronization_schema import SynchronizationSchema
 from shared.contracts.templates import TEMPLATES
 from shared.runtime.database import Connection
@@ -209,7 +210,6 @@ async def _put(
     if shown is not None:
         details["previewId"] = shown.preview.preview_id
     # A new initial cycle: everybody is evaluated with the new schema, the cycle that runs ends with the old one.
-    await change_job(
-        tx, request, job.job_id, action, lambda stored: replace(stored, restarts=stored.restarts + 1), details=details
-    )
+    forgets = FORGETS[Action.SAVE_SCHEMA]
+    await change_job(tx, request, job.job_id, action, lambda stored: forget(stored, forgets), details=details)
     return saved

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.control import JobRecord
+from shared.contracts.control import JobRecord, ResetScope
 from shared.contracts.ids import derived_id
 from shared.schema.filter_operators import OPERATORS
 from tests.support.builders_console import Console
@@ -60,6 +60,7 @@ async def test_saving_a_schema_is_a_version_an_audit_row_and_a_new_initial_cycle
     first, second = await records(console)
     assert (first.schema_version, first.synchronization_schema, first.restarts) == (0, None, 0)
     assert (second.schema_version, second.restarts, second.sequence) == (1, 1, 2)
+    assert second.resets == {ResetScope.ESCROWS: 1}, "who failed by the old schema is not tried by its schedule"
     assert second.synchronization_schema is not None
     events = await console.rows("SELECT headers FROM outbox WHERE topic = $1 ORDER BY id", JobRecord.topic)
     assert json.loads(events[1]["headers"])["ce_id"] == str(derived_id("job", job, 2))

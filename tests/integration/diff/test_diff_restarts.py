@@ -11,7 +11,7 @@ from shared.contracts.control import RequestKind, ResetScope
 from shared.contracts.job import DeletionThreshold
 from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, JobCondition, Result
-from shared.contracts.restart import FORGETS, FULL, RESTART, Action, ask
+from shared.contracts.restart import FORGETS, FULL, RESTART, Action, ask, parse_reset_scope
 from shared.contracts.source import HoldFact, HoldState
 from tests.support.builders_diff import assignment, job_record
 from tests.support.diff_frames import Diff, opened_diff, people, request
@@ -45,6 +45,8 @@ class Restarted:
 
 WATERMARK, ESCROWS, QUARANTINE, LINKS, HELD = "watermark", "escrows", "quarantine", "links", "held removals"
 
+DELETION = "the job is deleted"
+
 ROWS = [
     pytest.param(FORGETS[Action.START], {QUARANTINE}, id="Start (from paused)"),
     pytest.param(FORGETS[Action.PAUSE], set(), id="Pause / Stop / provisioning Off"),
@@ -55,23 +57,32 @@ ROWS = [
     pytest.param(frozenset({ResetScope.WATERMARK}), {WATERMARK}, id="resetScope Watermark"),
     pytest.param(frozenset({ResetScope.QUARANTINE_STATE}), {QUARANTINE}, id="resetScope QuarantineState"),
     pytest.param(frozenset({ResetScope.FORCE_DELETES}), {HELD}, id="resetScope ForceDeletes"),
+    pytest.param(None, set(), id="resetScope None"),
     pytest.param(FORGETS[Action.SAVE_SCHEMA], {WATERMARK, ESCROWS}, id="Save attribute mapping or scoping filter"),
     pytest.param(FORGETS[Action.SYNC_ASSIGNED], {WATERMARK}, id="Change Sync All to Sync Assigned"),
     pytest.param(FORGETS[Action.CHANGE_CREDENTIALS], set(), id="Credential or notification change"),
+    pytest.param(DELETION, set(), id="Delete job"),
 ]
 
 
 @pytest.mark.parametrize(("scopes", "cleared"), ROWS)
 async def test_a_restart_clears_exactly_what_its_row_says(
-    diff: Diff, scopes: frozenset[ResetScope], cleared: set[str]
+    diff: Diff, scopes: frozenset[ResetScope] | str | None, cleared: set[str]
 ) -> None:
+    """``None`` is refused, so that nothing is asked for. Of a deleted job nothing is sent any more, whatever is known of it."""
     await diff.provision([LINKED, *LEAVING])
     await diff.give(assignment(object_id=FAILED, cycle_id="cycle-1"))
     await diff.answer(FAILED, Result.FAILED)
     await diff.leave(LEAVING)
     await diff.handle([of_writer(refused(1))])
     restarted = Restarted(diff)
-    await restarted.ask(scopes)
+    if scopes is None:
+        with pytest.raises(ValueError, match="None forgets nothing"):
+            parse_reset_scope("None")
+    elif isinstance(scopes, str):
+        await diff.define(job_record(version=2, deletion_threshold=FEW).model_copy(update={"deleted": True}))
+    else:
+        await restarted.ask(scopes)
     if scopes == FORGETS[Action.START]:
         await diff.give(request(RequestKind.START, ObjectType.JOB, "~job"))
     await diff.restart()
