@@ -236,8 +236,8 @@ def resolve(required: Sequence[str], declared: Sequence[AppRole]) -> tuple[froze
     return frozenset(ids), tuple(unknown)
 
 
-def _order(path: Path) -> tuple[datetime, str, str, str]:
-    return path.assigned_at, path.assignment_id, path.group_id or "", path.role_id
+def _order(path: Path) -> tuple[datetime, str, str, str, bool]:
+    return path.assigned_at, path.assignment_id, path.group_id or "", path.role_id, path.nested
 
 
 def pause_after(failures: int, interval: float, jitter: float = 0.0) -> float:

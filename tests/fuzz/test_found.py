@@ -116,6 +116,16 @@ async def test_members_on_a_page_that_listings_of_their_group_lose_again_and_aga
     assert "$batch checkMemberGroups" in asked or "checkMemberGroups" in asked
 
 
+async def test_an_old_answer_about_a_user_after_a_round_that_told_the_newer_state_is_asked_for_again(
+    world: World,
+) -> None:
+    old = Fault(match="/(users|groups)/[0-9a-f]{8}-", kind="stale", more={"nth": 2, "times": 1, "transactions": 1})
+    assigned = change(("assignUser", 0, 0))
+    moved = Cycle(middle=Meanwhile(request=1, mutations=[("city", 0, 0, "User")]))
+    gone = change(("assignUser", 0, 0), ("softDelete", 0, 0))
+    await hold(world, a_plan(gone, old, Cycle(), assigned, Pass(90_000.0), Cycle(), assigned, moved, seed=9))
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_statement_of_a_cycle_changes_nothing(world: World, after: bool) -> None:
     """Every boundary of one cycle with news of all kinds in a long run; in a short one a few, others each time."""

@@ -121,7 +121,7 @@ class Applying:
         attempt, now = shadow.attempt, self._news.now
         known = self._watch.streams[stream].generation > 0
         if stream is Stream.GROUPS:
-            await self._run("apply_groups", attempt, True, now, self._news.nested)
+            await self._run("apply_groups", attempt, True, now, self._news.nested, [])
             await self._run("add_shadow_members", attempt)
             if known:
                 await self._run("suspect_absent_members", attempt, now, now + self._news.confirmation)
@@ -136,17 +136,29 @@ class Applying:
 
     async def _changes(self, attempt: Any, *, again_at: datetime) -> int:
         """Apply records of changes, in the order in which they came; return how many of them only a re-read found."""
-        rows, now, drift = self._news.staging.rows, self._news.now, 0
+        rows, now, rechecked, drift = self._news.staging.rows, self._news.now, self._news.rechecked, 0
         if rows.get("members"):
             await self._run("apply_members", attempt, now, again_at, self._news.nested)
         if rows.get("groups"):
-            await self._run("apply_groups", attempt, False, now, self._news.nested)
+            answers = await self._run("apply_groups", attempt, False, now, self._news.nested, rechecked.read_groups)
             await self._run("settle_groups", attempt, False)
+            await self._confirm("group", answers, again_at)
         if rows.get("users"):
-            [row] = await self._run("apply_users", attempt, False, now, self._news.rechecked.drift_users)
-            drift = row["count"]
+            answers = await self._run("apply_users", attempt, False, now, rechecked.read_users)
+            drifted = set(rechecked.drift_users)
+            drift = sum(row["changed"] for row in answers if row["object_id"] in drifted)
             await self._run("settle_users", attempt, False)
-        return int(drift)
+            await self._confirm("user", answers, again_at)
+        return drift
+
+    async def _confirm(self, kind: str, answers: Any, again_at: datetime) -> None:
+        """Read again, after a while, what a read by id changed, or said of an object that a round told of too.
+
+        It may have been an old answer, and no round tells of the newer state a second time.
+        """
+        again = [row["object_id"] for row in answers if row["changed"] or row["several"]]
+        if again:
+            await self._connection.execute(WATCHER.queue_rechecks, self._watch.job_id, kind, again, "confirm", again_at)
 
     async def _listed_members(self) -> int:
         """Apply the listings of single groups. A listing that changed something is looked at again: it may have been an old one."""

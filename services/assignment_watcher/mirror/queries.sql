@@ -193,7 +193,7 @@ SELECT DISTINCT user_id FROM staged_member WHERE attempt = $1 AND group_id = $2 
 
 -- name: apply_groups
 WITH folded AS (
-    SELECT group_id, merged(record ORDER BY position) AS record, (array_agg(removed ORDER BY position DESC))[1] AS removed
+    SELECT group_id, merged(record ORDER BY position) AS record, (array_agg(removed ORDER BY position DESC))[1] AS removed, count(*) AS records
     FROM staged_group WHERE attempt = $2 GROUP BY group_id
 ), said AS (
     SELECT group_id, removed, record - '{@removed,@odata.type,members@delta}'::text[] AS attributes,
@@ -218,11 +218,14 @@ WITH folded AS (
                                  WHERE a.job_id = $1 AND a.principal_type = 'group' AND a.principal_id = applied.group_id)
        OR EXISTS (SELECT 1 FROM emitted e WHERE e.job_id = $1 AND e.object_id = applied.group_id)
     ON CONFLICT DO NOTHING
+), restored AS (
+    INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
+    SELECT $1, 'members', a.group_id, 'restored', $4::timestamptz
+    FROM applied a JOIN before b ON b.group_id = a.group_id AND b.lifecycle <> 'live' WHERE a.lifecycle = 'live'
+    ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
 )
-INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
-SELECT $1, 'members', a.group_id, 'restored', $4::timestamptz
-FROM applied a JOIN before b ON b.group_id = a.group_id AND b.lifecycle <> 'live' WHERE a.lifecycle = 'live'
-ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at);
+SELECT f.group_id AS object_id, a.group_id IS NOT NULL AS changed, f.records > 1 AS several
+FROM folded f LEFT JOIN applied a ON a.group_id = f.group_id WHERE f.group_id = ANY ($6::text[]);
 
 -- name: doubt_missing_groups
 WITH present AS MATERIALIZED (
@@ -237,7 +240,7 @@ SELECT $1, 'group', group_id, 'missing', $3::timestamptz FROM missing ON CONFLIC
 
 -- name: apply_users
 WITH folded AS (
-    SELECT user_id, merged(record ORDER BY position) AS attributes, (array_agg(removed ORDER BY position DESC))[1] AS removed
+    SELECT user_id, merged(record ORDER BY position) AS attributes, (array_agg(removed ORDER BY position DESC))[1] AS removed, count(*) AS records
     FROM staged_user WHERE attempt = $2 GROUP BY user_id
 ), before AS MATERIALIZED (
     SELECT m.user_id, m.lifecycle FROM mirror_user m JOIN folded f ON f.user_id = m.user_id WHERE m.job_id = $1 AND m.lifecycle <> 'live'
@@ -261,7 +264,8 @@ WITH folded AS (
     WHERE a.lifecycle = 'live'
     ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
 )
-SELECT count(*) FROM applied WHERE user_id = ANY ($5::text[]);
+SELECT f.user_id AS object_id, a.user_id IS NOT NULL AS changed, f.records > 1 AS several
+FROM folded f LEFT JOIN applied a ON a.user_id = f.user_id WHERE f.user_id = ANY ($5::text[]);
 
 -- name: settle_users
 DELETE FROM recheck r USING (

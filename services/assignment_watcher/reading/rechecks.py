@@ -33,8 +33,8 @@ class Rechecked:
 
     ``postponed`` are users that nobody knows yet; ``absent_*`` were unknown although they are mirrored (not often enough to believe it);
     ``hydrate`` are groups that were met for the first time; ``left`` holds groups with members that they lost, by all proofs;
-    ``missing_groups`` could not be listed; ``drift_*`` were asked for to see
-    whether the mirror has drifted; ``more`` says that some wait for the next cycle.
+    ``missing_groups`` could not be listed; ``read_*`` were answered by a record; ``drift_*`` were asked for to see whether the mirror has
+    drifted; ``more`` says that some wait for the next cycle.
     """
 
     listings: Staging
@@ -45,6 +45,8 @@ class Rechecked:
     listed_groups: list[str] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
     missing_groups: list[str] = field(default_factory=list)
+    read_users: list[str] = field(default_factory=list)
+    read_groups: list[str] = field(default_factory=list)
     drift_users: list[str] = field(default_factory=list)
     drift_groups: list[str] = field(default_factory=list)
     more: bool = False
@@ -94,6 +96,7 @@ class Rechecks:
             elif one.lifecycle is Lifecycle.UNKNOWN and row["absences"] + 1 < PROOFS:
                 result.absent_users.append(one.object_id)
             else:
+                result.read_users.append(one.object_id)
                 records.append(_record(one))
         await self._stage(Stream.USERS, records)
 
@@ -107,6 +110,7 @@ class Rechecks:
             if one.lifecycle is Lifecycle.UNKNOWN and row["absences"] + 1 < PROOFS:
                 result.absent_groups.append(one.object_id)
                 continue
+            result.read_groups.append(one.object_id)
             records.append(_record(one))
             if one.lifecycle is Lifecycle.LIVE and not row["mirrored"]:
                 result.hydrate.append(one.object_id)
