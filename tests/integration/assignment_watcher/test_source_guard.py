@@ -185,3 +185,21 @@ async def test_a_required_role_that_vanishes_stops_everything_with_its_name(watc
     await tenant.tx({"op": "updateServicePrincipal", "properties": {"appRoles": [*roles, {"value": "Writer"}]}})
     await watcher.cycle()
     assert (await watcher.said()).conditions[-1].state == "cleared"
+
+
+async def test_a_removal_that_only_a_full_read_shows_is_held_however_few_they_are(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    await unassign(tenant, 3)
+    group = (await tenant.groups())[0]["id"]
+    await tenant.assign(group, kind="Group")
+    await watcher.cycles(3)
+    before = (await watcher.said()).effective()
+    await tenant.fault("groups/delta", "lostChange", count=1)
+    await tenant.tx({"op": "updateGroup", "groupId": group, "properties": {"securityEnabled": False}})
+    await watcher.cycle()
+    await tenant.ask("POST", "/_sim/tokens/expire", {"kind": "delta", "shape": "410"})
+    await watcher.cycles(3)
+    said = await watcher.said()
+    assert said.effective() == before
+    assert [(held.reason, held.state) for held in said.holds] == [(HoldReason.RESYNC, HoldState.HELD)]
