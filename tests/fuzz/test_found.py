@@ -116,6 +116,12 @@ async def test_members_on_a_page_that_listings_of_their_group_lose_again_and_aga
     assert "$batch checkMemberGroups" in asked or "checkMemberGroups" in asked
 
 
+async def test_what_a_user_lost_while_it_was_deleted_is_seen_after_its_restore(world: World) -> None:
+    gone = change(("assignUser", 0, 0), ("hardDelete", 0, 0), ("softDelete", 0, 0))
+    back = change(("assignUser", 0, 0), ("restore", 0, 0))
+    await hold(world, a_plan(gone, Cycle(), back, Cycle(), users=7, groups=3, seed=1))
+
+
 async def test_an_old_answer_about_a_user_after_a_round_that_told_the_newer_state_is_asked_for_again(
     world: World,
 ) -> None:

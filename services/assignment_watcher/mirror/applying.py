@@ -152,9 +152,10 @@ class Applying:
         return drift
 
     async def _confirm(self, kind: str, answers: Any, again_at: datetime) -> None:
-        """Read again, after a while, what a read by id changed, or said of an object that a round told of too.
+        """Read again, after a while, what a read by id changed, or said of an object that a round told of too, and what was restored.
 
-        It may have been an old answer, and no round tells of the newer state a second time.
+        The first may have been an old answer, and no round tells of the newer state a second time. What changed of an object while it was
+        deleted is told by no round at all.
         """
         again = [row["object_id"] for row in answers if row["changed"] or row["several"]]
         if again:

@@ -225,7 +225,8 @@ WITH folded AS (
     ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
 )
 SELECT f.group_id AS object_id, a.group_id IS NOT NULL AS changed, f.records > 1 AS several
-FROM folded f LEFT JOIN applied a ON a.group_id = f.group_id WHERE f.group_id = ANY ($6::text[]);
+FROM folded f LEFT JOIN applied a ON a.group_id = f.group_id LEFT JOIN before b ON b.group_id = f.group_id
+WHERE f.group_id = ANY ($6::text[]) OR (a.lifecycle = 'live' AND b.lifecycle <> 'live');
 
 -- name: doubt_missing_groups
 WITH present AS MATERIALIZED (
@@ -265,7 +266,8 @@ WITH folded AS (
     ON CONFLICT (job_id, kind, object_id) DO UPDATE SET due_at = least(recheck.due_at, excluded.due_at)
 )
 SELECT f.user_id AS object_id, a.user_id IS NOT NULL AS changed, f.records > 1 AS several
-FROM folded f LEFT JOIN applied a ON a.user_id = f.user_id WHERE f.user_id = ANY ($5::text[]);
+FROM folded f LEFT JOIN applied a ON a.user_id = f.user_id LEFT JOIN before b ON b.user_id = f.user_id
+WHERE f.user_id = ANY ($5::text[]) OR (a.lifecycle = 'live' AND b.user_id IS NOT NULL);
 
 -- name: settle_users
 DELETE FROM recheck r USING (

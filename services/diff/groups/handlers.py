@@ -20,7 +20,7 @@ from services.diff.groups.core import (
 )
 from services.diff.groups.group import Group
 from services.diff.groups.membership import Need, of_new_link, sent
-from services.diff.groups.outcomes import ends_change, membership_after, outcome_arrived
+from services.diff.groups.outcomes import ends_change, members_over, membership_after, outcome_arrived
 from services.diff.groups.rules import GroupRules, group_rules_of
 from services.diff.groups.store import StoredGroup
 from services.diff.groups.wanted import takes_members
@@ -161,7 +161,7 @@ class GroupHandlers:
                 occasion = self._occasion(tx, rules[key[0]], one.flow.correlation_id)
                 cause = envelope_of(one.group.assignment, one.flow, tx.now)
                 changed[key] = replace(one, group=await self._next_members(tx, one.group, occasion, cause, whole=False))
-        await store.save_groups(tx.connection, list(changed.values()))
+        await self._save(tx, {key: one.group for key, one in open_.items()}, changed)
         swept = await self._sweep(tx)
         return len(due) + words + len(open_) + swept
 
@@ -225,6 +225,10 @@ class GroupHandlers:
             if rows:
                 break
         later = await membership_store.next_need(tx.connection, group)
+        if later is None and group.member_attempts:
+            over = members_over(group, occasion)
+            _emit(tx, over.emissions, cause)
+            return over.group
         return replace(group, members_at=later and max(later, tx.now + self.gathering))
 
     async def _save(self, tx: Transaction, before: Mapping[Key, Group], changed: Mapping[Key, StoredGroup]) -> None:

@@ -145,6 +145,11 @@ def _members_ended(
     return _go_on(before, current, occasion, facts)
 
 
+def members_over(group: Group, occasion: GroupOccasion) -> GroupDecision:
+    """Decide anew when nothing is to be done about members any more: what a change of them was refused for is over with it."""
+    return _go_on(group, replace(group, members_at=None, member_attempts=0), occasion, [])
+
+
 def _go_on(before: Group, current: Group, occasion: GroupOccasion, facts: list[Fact]) -> GroupDecision:
     """Decide anew, unless an attempt at the group itself has its time still to come."""
     if current.next_attempt_at is not None and current.next_attempt_at > occasion.at:

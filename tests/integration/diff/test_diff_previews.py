@@ -13,7 +13,7 @@ from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import Result
 from shared.contracts.preview import PlannedAction, PreviewFact, PreviewState
 from shared.contracts.source import HoldFact, HoldState
-from tests.support.builders_diff import JOB, assignment, job_record
+from tests.support.builders_diff import JOB, assignment, job_record, marks
 from tests.support.builders_groups import group_assignment
 from tests.support.diff_frames import Diff, opened_diff, people
 from tests.support.diff_previews import (
@@ -54,6 +54,7 @@ async def save(diff: Diff, document: dict[str, Any] | None, **settings: Any) -> 
         update={"synchronization_schema": document, "schema_version": 1}
     )
     await diff.define(record)
+    await diff.give(*marks("Initial.2", number=2, schema_version=1))
     more = True
     while more:
         async with diff.frame.transaction() as tx:

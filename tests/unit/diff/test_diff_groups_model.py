@@ -20,7 +20,7 @@ from services.diff.groups.core import (
 from services.diff.groups.group import Group
 from services.diff.groups.members import in_step
 from services.diff.groups.membership import Membership, Need, of_new_link, sent
-from services.diff.groups.outcomes import ends_change, membership_after, outcome_arrived
+from services.diff.groups.outcomes import ends_change, members_over, membership_after, outcome_arrived
 from services.diff.groups.wanted import takes_members
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Change, Operation
@@ -97,8 +97,7 @@ class Model(RuleBasedStateMachine):
         assert self.group is not None
         if not ends_change(self.group, told):
             return
-        need = NEED_OF.get(self.group.sent.operation) if self.group.sent else None
-        if need is not None:
+        if self.group.sent and (need := NEED_OF.get(self.group.sent.operation)) is not None:
             rows = [row for row in self.rows.values() if row.sent_generation == self.group.generation]
             self.save([membership_after(row, need, told, self.occasion()) for row in rows])
         self.take(outcome_arrived(self.group, told, self.occasion()))
@@ -124,6 +123,9 @@ class Model(RuleBasedStateMachine):
                 break
         waiting = [row.not_before for row in self.rows.values() if row.need is not None]
         later = max(min(waiting), self.at + GATHERING) if waiting else None
+        if later is None and group.member_attempts:
+            self.take(members_over(group, self.occasion()))
+            return
         self.group = replace(group, members_at=later)
 
     @rule()
@@ -368,10 +370,9 @@ class Model(RuleBasedStateMachine):
         self.deliver_assignment(len(self.assignments) - 1)
         for user in USERS:
             self.follow(user)
-        self.at += timedelta(days=2)
-        self.timer()
-        self.at += timedelta(days=2)
-        self.timer()
+        for _ in range(2):
+            self.at += timedelta(days=2)
+            self.timer()
         assert len(self.generations) == before
 
 
