@@ -15,7 +15,7 @@ from services.diff.groups.core import (
 )
 from services.diff.groups.group import Group
 from services.diff.groups.membership import Membership, Need, concerning, sent
-from services.diff.groups.outcomes import membership_after, outcome_arrived
+from services.diff.groups.outcomes import members_over, membership_after, outcome_arrived
 from services.diff.groups.wanted import takes_members
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.changes import Change, Operation
@@ -224,6 +224,16 @@ def test_members_of_a_change_that_came_to_nothing_are_asked_for_again(result: Re
     after = outcome_arrived(group, told, group_occasion()).group
     assert after.members_at is not None
     assert after.members_at > AT
+
+
+def test_a_group_whose_change_of_members_was_refused_is_well_again_when_it_became_needless() -> None:
+    sending = members_picked(provisioned(), Need.ADD, ["a-1"], group_occasion())
+    told = group_outcome(group_change(sending), Result.FAILED, failure=failure(Code.CONFLICT, "refused"))
+    failed = outcome_arrived(sending.group, told, group_occasion()).group
+    assert (failed.status, failed.member_attempts) == (UserStatus.FAILED, 1)
+    well = members_over(failed, group_occasion())
+    assert (well.group.status, well.group.member_attempts) == (UserStatus.PROVISIONED, 0)
+    assert group_changes(well) == []
 
 
 def test_a_refused_member_waits_alone_and_may_still_have_to_be_removed() -> None:
