@@ -82,8 +82,11 @@ class Client:
 def _problem(status: int, content: bytes) -> str:
     try:
         problem = orjson.loads(content)
-        fields = "; ".join(f"{item['field']}: {item['message']}" for item in problem.get("errors", []))
-        text = ". ".join(part.rstrip(".") for part in (problem.get("title"), problem.get("detail"), fields) if part)
+        places = [f"{item['field']}: {item['message']}" for item in problem.get("errors", [])]
+        # Each place on a line of its own, unless there is one only.
+        fields = places[0] if len(places) == 1 else "".join(f"\n  {place}" for place in places)
+        said = ". ".join(part.rstrip(".") for part in (problem.get("title"), problem.get("detail")) if part)
+        text = f"{said}:{fields}" if len(places) > 1 else ". ".join(part for part in (said, fields) if part)
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
         text = ""
     if status == 401 and not text:

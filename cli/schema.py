@@ -204,5 +204,5 @@ def _why(reason: str) -> dict[str, str]:
 
 def _say(saved: dict[str, Any]) -> None:
     click.echo(
-        f"Version {saved['schemaVersion']} is in force. The next cycle is an initial cycle, with the new schema."
+        f"Version {saved['schemaVersion']} is in force. If that is a new one, the next cycle is an initial cycle."
     )
