@@ -31,11 +31,11 @@ class Ran:
 
     @property
     def sentence(self) -> str:
-        """The one line that was printed to standard error and says what is wrong; no stack trace comes with it."""
-        lines = self.err.strip().splitlines()
-        assert len(lines) == 1, self.err
+        """What was printed to standard error and says what is wrong: one line, and one indented line for each place; no stack trace."""
         assert "Traceback" not in self.err
-        return lines[0]
+        _first, *places = self.err.strip().splitlines()
+        assert all(place.startswith("  ") for place in places), self.err
+        return self.err.strip()
 
 
 Command = Callable[..., Awaitable[Ran]]
