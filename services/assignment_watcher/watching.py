@@ -20,6 +20,7 @@ from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
 from shared.runtime.leases import Lease
 from shared.runtime.log import logger
+from shared.runtime.wakeups import any_set
 
 _log = logger(__name__)
 
@@ -111,20 +112,11 @@ class Watching:
                 for seconds in SETTLE_SECONDS if woken else ():
                     await frame.pause(seconds)
                     await self._follow(frame, sources, watched)
-                await self._rest(frame)
+                await any_set(frame.stopping, self.wake, within=FOLLOW_SECONDS)
         finally:
             await _end(list(watched.values()))
             await sources.close()
             frame.health.finished(LOOP)
-
-    async def _rest(self, frame: Frame) -> None:
-        stopping = asyncio.ensure_future(frame.stopping.wait())
-        waking = asyncio.ensure_future(self.wake.wait())
-        try:
-            await asyncio.wait({stopping, waking}, timeout=FOLLOW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            waking.cancel()
 
     async def _follow(self, frame: Frame, sources: Sources, watched: dict[str, Watched]) -> None:
         active = {job.job_id: job for job in await frame.list_jobs() if job.active}

@@ -1,14 +1,14 @@
 """Approving and rejecting held removals: the request goes to the guard that holds them, which alone decides what becomes of the hold."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from services.console import job_definitions
-from services.console.job_definitions import KeyReusedError, Request
+from services.console import audit, job_definitions
+from services.console.audit import Request
+from services.console.job_definitions import KeyReusedError
 from services.console.source_view import is_pending, show_hold
 from services.console.store import QUERIES
 from shared.contracts.control import OperatorRequest, RequestKind
@@ -109,17 +109,7 @@ def _same(known: Mapping[str, Any], request: Request, wish: Wish) -> None:
 
 async def _tell(tx: Transaction, request: Request, wish: Wish, position: int) -> None:
     operator = request.operator
-    await tx.connection.execute(
-        QUERIES.append_audit,
-        tx.now,
-        operator.name,
-        operator.role,
-        operator.token_id,
-        f"holds.{wish.decision}",
-        wish.job_id,
-        json.dumps({"holdId": wish.hold_id}),
-        request.reason,
-    )
+    await audit.record(tx, request, f"holds.{wish.decision}", wish.job_id, {"holdId": wish.hold_id})
     tx.emit(
         OperatorRequest(
             job_id=wish.job_id,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from services.console import audit
+from services.console.audit import Request
 from services.console.store import QUERIES
-from services.console.tokens import Operator
 from shared.contracts.control import JobRecord, OperatorRequest, RequestKind, ResetScope, ScheduleState
 from shared.contracts.ids import JOB_OBJECT, derived_id
 from shared.contracts.job import Credential, JobDefinition, MicrosoftGraphSource
@@ -41,14 +42,6 @@ class SecretsMissingError(Exception):
     def __init__(self, names: list[str]) -> None:
         super().__init__(", ".join(names))
         self.names = names
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Who asks for a change, and why."""
-
-    operator: Operator
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,17 +200,7 @@ async def _publish(
 ) -> None:
     """Write the audit row and emit the job, with the operator's request when the schedule changed."""
     operator = request.operator
-    await tx.connection.execute(
-        QUERIES.append_audit,
-        tx.now,
-        operator.name,
-        operator.role,
-        operator.token_id,
-        action,
-        job.job_id,
-        json.dumps({"version": job.version, **details}),
-        request.reason,
-    )
+    await audit.record(tx, request, action, job.job_id, {"version": job.version, **details})
     schema = await tx.connection.fetchrow(QUERIES.load_newest_schema, job.job_id)
     tx.emit(
         JobRecord(

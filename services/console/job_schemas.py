@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from services.console.job_definitions import JobNotFoundError, Request, StoredJob, change_job, forget, load_job
+from services.console.audit import Request
+from services.console.job_definitions import JobNotFoundError, StoredJob, change_job, forget, load_job
 from services.console.preview_view import Change
 from services.console.previews import Shown, schema_digest
 from services.console.store import QUERIES

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.console import job_definitions
-from services.console.job_definitions import JobNotFoundError, KeyReusedError, Request, StoredJob
+from services.console import audit, job_definitions
+from services.console.audit import Request
+from services.console.job_definitions import JobNotFoundError, KeyReusedError, StoredJob
 from services.console.preview_view import Change, Preview, preview_of, refusal, show_row
 from services.console.settings import ConsoleSettings
 from services.console.store import QUERIES
@@ -94,16 +95,8 @@ async def ask(tx: Transaction, request: Request, job: StoredJob, wanted: Wanted,
             tx.now,
         )
     )
-    await tx.connection.execute(
-        QUERIES.append_audit,
-        tx.now,
-        operator.name,
-        operator.role,
-        operator.token_id,
-        "jobs.preview",
-        job.job_id,
-        json.dumps({"previewId": preview.preview_id, "changes": sorted(wanted.changes)}),
-        request.reason,
+    await audit.record(
+        tx, request, "jobs.preview", job.job_id, {"previewId": preview.preview_id, "changes": sorted(wanted.changes)}
     )
     _emit(tx, request, preview, wanted, key)
     crash_point("console.before_commit")

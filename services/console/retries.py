@@ -1,10 +1,7 @@
 """Asking diff to try a failed user again at once."""
 
-import json
-
-from services.console import job_definitions
-from services.console.job_definitions import Request
-from services.console.store import QUERIES
+from services.console import audit, job_definitions
+from services.console.audit import Request
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
@@ -18,17 +15,7 @@ async def retry(tx: Transaction, request: Request, job_id: str, object_id: str, 
     """
     await job_definitions.load_job(tx.connection, job_id)
     operator = request.operator
-    await tx.connection.execute(
-        QUERIES.append_audit,
-        tx.now,
-        operator.name,
-        operator.role,
-        operator.token_id,
-        "users.retry",
-        job_id,
-        json.dumps({"objectId": object_id}),
-        request.reason,
-    )
+    await audit.record(tx, request, "users.retry", job_id, {"objectId": object_id})
     tx.emit(
         OperatorRequest(
             job_id=job_id,

@@ -92,7 +92,7 @@ def decide_case(case: Case, *, taken: bool = False) -> Wanted:
 def look_at(person: Person, rules: Rules, *, trust_done: bool = True) -> Case:
     """Return everything that is to be found out about a person before the decision."""
     record = record_of(person.assignment, rules)
-    scope = decide_scope(person.assignment, record, rules)
+    scope = decide_scope(person.assignment, record, rules, rules.mapping.filter)
     mapped = map_user(person.assignment, record, rules, in_scope=scope.in_scope)
     if mapped.ignored_object and scope.in_scope:
         scope = _ignored_by_mapping()

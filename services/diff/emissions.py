@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from services.diff.groups.group import Group
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.wanted import Wanted
@@ -52,7 +53,7 @@ def change_of(person: Person, wanted: Wanted, rules: Rules, *, reason: str, at: 
         only_if_absent=rules.only_if_absent,
         may_create=rules.creates and not wanted.only_matching,
         redacted=rules.redacted,
-        target_id=person.account.target_id if person.account else None,
+        target_id=person.target_id,
         # Nothing is confirmed of an account that an operator pointed the link at.
         relinked=person.account is not None and not person.account.resource,
         on_demand=assignment.request_id is not None and person.attempts == 0,
@@ -65,62 +66,75 @@ def change_of(person: Person, wanted: Wanted, rules: Rules, *, reason: str, at: 
     return Emission(message=change, event_id=change_id(person.job_id, person.object_id, person.generation))
 
 
-def skipped(person: Person, wanted: Wanted, at: datetime) -> Emission:
-    """Return the outcome that tells why nothing is written for the person."""
-    assignment = person.assignment
-    outcome = ProvisioningOutcome(
-        job_id=person.job_id,
-        object_type=ObjectType.USER,
-        object_id=person.object_id,
+def skipped(subject: Person | Group, wanted: Wanted, at: datetime) -> Emission:
+    """Return the outcome that tells why nothing is written for the user or group."""
+    told = _without_writing(subject, Result.SKIPPED, _SCOPING, wanted, at)
+    event_id = derived_id("skipped", subject.job_id, subject.object_id, subject.assignment.sequence)
+    return Emission(message=told.model_copy(update={"reasons": wanted.reasons}), event_id=event_id)
+
+
+def refused(subject: Person | Group, wanted: Wanted, code: Code, at: datetime) -> Emission:
+    """Return the outcome that tells that a user or group failed before anything was asked of the target."""
+    assignment = subject.assignment
+    told = _without_writing(subject, Result.FAILED, _MATCHING, wanted, at).model_copy(
+        update={
+            "failure": failure(code, wanted.reason, about=assignment.object_type),
+            "retry_at": subject.next_attempt_at,
+        }
+    )
+    event_id = derived_id("refused", subject.job_id, subject.object_id, assignment.sequence, subject.event_sequence)
+    return Emission(message=told, event_id=event_id)
+
+
+_SCOPING = ("EntrySynchronizationScoping", StepType.SCOPING, StepStatus.SKIPPED)
+_MATCHING = ("EntrySynchronizationMatching", StepType.MATCHING, StepStatus.FAILURE)
+
+
+def _without_writing(
+    subject: Person | Group, result: Result, ended_at: tuple[str, StepType, StepStatus], wanted: Wanted, at: datetime
+) -> ProvisioningOutcome:
+    name, step, status = ended_at
+    assignment = subject.assignment
+    return ProvisioningOutcome(
+        job_id=subject.job_id,
+        object_type=assignment.object_type,
+        object_id=subject.object_id,
         sequence=assignment.sequence,
-        generation=person.generation,
+        generation=subject.generation,
         operation=Operation.NONE,
-        result=Result.SKIPPED,
+        result=result,
         reason=wanted.reason,
-        reasons=wanted.reasons,
-        steps=(
-            Step(
-                name="EntrySynchronizationScoping",
-                type=StepType.SCOPING,
-                status=StepStatus.SKIPPED,
-                description=wanted.reason,
-            ),
-        ),
-        target_id=person.account.target_id if person.account else None,
+        steps=(Step(name=name, type=step, status=status, description=wanted.reason),),
+        target_id=subject.target_id,
         cycle_id=assignment.cycle_id,
         at=at,
     )
-    return Emission(
-        message=outcome, event_id=derived_id("skipped", person.job_id, person.object_id, assignment.sequence)
-    )
 
 
-def refused(person: Person, wanted: Wanted, code: Code, at: datetime) -> Emission:
-    """Return the outcome that tells that a user failed before anything was asked of the target."""
-    assignment = person.assignment
-    step = Step(
-        name="EntrySynchronizationMatching",
-        type=StepType.MATCHING,
-        status=StepStatus.FAILURE,
-        description=wanted.reason,
-    )
-    outcome = ProvisioningOutcome(
-        job_id=person.job_id,
-        object_type=ObjectType.USER,
-        object_id=person.object_id,
-        sequence=assignment.sequence,
-        generation=person.generation,
-        operation=Operation.NONE,
-        result=Result.FAILED,
-        reason=wanted.reason,
-        steps=(step,),
-        failure=failure(code, wanted.reason),
-        retry_at=person.next_attempt_at,
-        cycle_id=assignment.cycle_id,
-        at=at,
-    )
-    event_id = derived_id("refused", person.job_id, person.object_id, assignment.sequence, person.event_sequence)
-    return Emission(message=outcome, event_id=event_id)
+def events_of(subject: Person | Group, facts: Sequence[Fact], *, txn: str, at: datetime) -> list[Emission]:
+    """Return the public events for what happened, numbered without a gap behind those that were told of the user or group.
+
+    ``txn`` ties the events of one flow.
+    """
+    emissions = []
+    for number, fact in enumerate(facts, start=subject.event_sequence + 1):
+        event = ProvisioningEvent(
+            job_id=subject.job_id,
+            object_type=subject.assignment.object_type,
+            object_id=subject.object_id,
+            sequence=number,
+            event=fact.event,
+            txn=txn,
+            status=subject.status,
+            operation=fact.operation,
+            attributes=fact.attributes,
+            code=fact.code,
+            target_id=subject.target_id,
+            at=at,
+        )
+        event_id = derived_id("event", subject.job_id, subject.object_id, number)
+        emissions.append(Emission(message=event, event_id=event_id))
+    return emissions
 
 
 def publish(
@@ -128,29 +142,10 @@ def publish(
 ) -> tuple[Person, list[Emission]]:
     """Return the public messages for the step from ``before`` to ``after``, and the person with its sequences moved on.
 
-    Events are numbered without a gap; the user's state is told when something in it changed. ``txn`` ties the events of one flow.
+    Beside the events, the user's state is told when something in it changed.
     """
-    emissions = []
-    number = after.event_sequence
-    target_id = after.account.target_id if after.account else None
-    for fact in facts:
-        number += 1
-        event = ProvisioningEvent(
-            job_id=after.job_id,
-            object_type=ObjectType.USER,
-            object_id=after.object_id,
-            sequence=number,
-            event=fact.event,
-            txn=txn,
-            status=after.status,
-            operation=fact.operation,
-            attributes=fact.attributes,
-            code=fact.code,
-            target_id=target_id,
-            at=at,
-        )
-        event_id = derived_id("event", after.job_id, after.object_id, number)
-        emissions.append(Emission(message=event, event_id=event_id))
+    emissions = events_of(after, facts, txn=txn, at=at)
+    number = after.event_sequence + len(facts)
     users = after.user_sequence
     # What is on its way is no state at the target.
     told = after.status is not UserStatus.PENDING
@@ -163,7 +158,7 @@ def publish(
             sequence=users,
             status=after.status,
             active=after.is_active(active_path),
-            target_id=target_id,
+            target_id=after.target_id,
             code=after.reason_code,
             generation=after.generation,
             at=at,
@@ -175,5 +170,4 @@ def publish(
 
 
 def _shown(person: Person, active_path: str) -> tuple[object, ...]:
-    target_id = person.account.target_id if person.account else None
-    return (person.status, person.is_active(active_path), target_id, person.reason_code, person.generation)
+    return (person.status, person.is_active(active_path), person.target_id, person.reason_code, person.generation)

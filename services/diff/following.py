@@ -27,7 +27,7 @@ def followed(person: Person | None) -> Followed:
     return Followed(
         groups=frozenset(path.group_id for path in assignment.paths if path.group_id and not path.nested),
         manager=manager if isinstance(manager, str) and manager else None,
-        target_id=person.account.target_id if person.account else None,
+        target_id=person.target_id,
     )
 
 

@@ -30,7 +30,7 @@ from services.diff.references.resolving import resolved
 from services.diff.removals import cycles
 from services.diff.removals.staging import removal_let_out
 from services.diff.rules import Rules
-from services.diff.store import Flow, Key, Stored
+from services.diff.store import Flow, Key, Stored, key_of
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.changes import Operation
 from shared.contracts.cloudevents import Envelope
@@ -59,14 +59,14 @@ class Handlers:
         """Decide on new states of the directory. Raises ``JobUnknownError`` while a job's definition has not arrived."""
         await self.groups.assignments(tx, received)
         batch, rules = await _select(tx, received)
-        known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
+        known = await store.lock_persons(tx.connection, {key_of(item.message) for item in batch})
         loaded = {key: stored.person for key, stored in known.items()}
         rejected = await cycles.rejected(tx.connection, cycles.staged_among(loaded.values()))
         taken = await matching_values.note(tx.connection, _newest(batch, known, rules), rules)
         changed: dict[Key, Stored] = {}
         opening = [item.message for item in batch if item.message.cycle_kind is CycleKind.INITIAL]
         for item in batch:
-            key = _key(item.message)
+            key = key_of(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
             occasion = self.occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
@@ -177,14 +177,14 @@ class Handlers:
         if not received:
             return
         batch, rules = await _select(tx, received)
-        known = await store.lock_persons(tx.connection, {_key(item.message) for item in batch})
+        known = await store.lock_persons(tx.connection, {key_of(item.message) for item in batch})
         owners = matching_values.Owners()
         await owners.read(tx.connection, (item.message for item in batch))
         loaded = {key: stored.person for key, stored in known.items()}
         persons = loaded.copy()
         changed: dict[Key, Person] = {}
         for item in batch:
-            key = _key(item.message)
+            key = key_of(item.message)
             person = persons.get(key)
             if person is None:
                 continue  # a change is sent with the person's row in the same transaction: this one was never ours
@@ -210,7 +210,7 @@ def _newest(
     if not any(one.shared_values for one in rules.values()):
         return []
     for item in batch:
-        key = _key(item.message)
+        key = key_of(item.message)
         before = newest.get(key) or (known[key].person if key in known else None)
         if before is None or item.message.sequence > before.assignment.sequence:
             newest[key] = with_assignment(before, item.message)
@@ -255,10 +255,6 @@ async def _tell(tx: Transaction, before: Mapping[Key, Person], after: Mapping[Ke
     if moves:
         await members.follow(tx, moves)
         await references.follow(tx.connection, moves)
-
-
-def _key(message: Message) -> Key:
-    return message.job_id, message.object_id
 
 
 def emit(tx: Transaction, decision: Decision, cause: Envelope | None) -> None:

@@ -6,7 +6,6 @@ One process of the service does it at a time; each step is a transaction of its 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,12 @@ from services.diff.health.judging import Judging
 from services.diff.removals.releasing import Releasing
 from services.diff.restarts.resetting import Resetting
 from shared.runtime.crashpoints import crash_point
-from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
+from shared.runtime.leased_loop import leased
 from shared.runtime.leases import Lease
 from shared.runtime.service import Background
 from shared.runtime.transaction import Transaction
+from shared.runtime.wakeups import any_set
 
 LEASE = "diff/keeping"
 NAP_SECONDS = 1.0
@@ -36,18 +36,7 @@ class Keeping:
 
     def background(self) -> Background:
         """Return the loop, which works while this process holds the lease."""
-        return Background(name=LEASE, run=self._run)
-
-    async def _run(self, frame: Frame) -> None:
-        while not frame.stopping.is_set():
-            frame.health.beat(LEASE)
-            async with frame.lease(LEASE) as lease:
-                if lease is not None:
-                    with suppress(LeaseLostError):  # another process goes on
-                        await self._serve(frame, lease)
-            frame.health.beat(LEASE)
-            await frame.pause(NAP_SECONDS)
-        frame.health.finished(LEASE)
+        return leased(LEASE, self._serve)
 
     async def _serve(self, frame: Frame, lease: Lease) -> None:
         refresh_at = 0.0
@@ -63,12 +52,7 @@ class Keeping:
                 refresh_at = time.monotonic() + REFRESH_SECONDS
             frame.health.arrived(LEASE)
             if not sent and not reset:
-                await self._nap()
-
-    async def _nap(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(NAP_SECONDS):
-                await self.wake.wait()
+                await any_set(frame.stopping, self.wake, within=NAP_SECONDS)
 
 
 async def _within(frame: Frame, lease: Lease, act: Callable[[Transaction], Awaitable[Any]]) -> Any:

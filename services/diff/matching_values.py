@@ -9,31 +9,40 @@ from services.diff.store import QUERIES, Key
 from shared.contracts.message import Message
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.database import Connection
+from shared.runtime.queries import Queries
 
 
 async def note(connection: Connection, persons: Iterable[Person], rules: Mapping[str, Rules]) -> frozenset[Key]:
     """Note the matching values of these persons, and forget those that they no longer have; return who has to do without.
 
-    The first to come keeps a value, until the account is gone or the value changed. Jobs whose matching values are unique by nature cost
-    nothing here.
+    Jobs whose matching values are unique by nature cost nothing here.
     """
     wanted = {
         (person.job_id, person.object_id): digests_of(person, rules[person.job_id])
         for person in persons
         if rules[person.job_id].shared_values
     }
+    return await hold(connection, QUERIES, wanted)
+
+
+async def hold(connection: Connection, queries: Queries, wanted: Mapping[Key, frozenset[str]]) -> frozenset[Key]:
+    """Let objects have the matching values that they want, and no others; return the keys of those that want one which another has.
+
+    The first to come keeps a value, until what it stands for at the target is gone or the value changed. ``queries`` has the statements
+    ``note_values``, ``owners_of_values`` and ``forget_values`` of the table in question.
+    """
     if not wanted:
         return frozenset()
-    rows = [(job_id, value, object_id) for (job_id, object_id), values in wanted.items() for value in values]
+    rows = [(job_id, value, object_id) for (job_id, object_id), values in wanted.items() for value in sorted(values)]
     jobs, values, objects = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
     taken: set[Key] = set()
     if rows:
-        await connection.execute(QUERIES.note_values, jobs, values, objects)
-        held = await connection.fetch(QUERIES.owners_of_values, jobs, values)
+        await connection.execute(queries.note_values, jobs, values, objects)
+        held = await connection.fetch(queries.owners_of_values, jobs, values)
         owners = {(row["job_id"], row["digest"]): row["object_id"] for row in held}
         taken = {(job_id, own) for job_id, value, own in rows if owners.get((job_id, value), own) != own}
     keys = sorted(wanted)
-    await connection.execute(QUERIES.forget_values, [job for job, _ in keys], [own for _, own in keys], jobs, values)
+    await connection.execute(queries.forget_values, [job for job, _ in keys], [own for _, own in keys], jobs, values)
     return frozenset(taken)
 
 

@@ -82,6 +82,11 @@ class Person:
         return self.sent.generation if self.sent else 0
 
     @property
+    def target_id(self) -> str | None:
+        """Return the id of the linked account at the target, if there is one."""
+        return self.account.target_id if self.account else None
+
+    @property
     def may_exist(self) -> bool:
         """Return whether the target has, or may have or get, an account of this person."""
         return self.account is not None or self.in_flight or bool(self.doubtful)

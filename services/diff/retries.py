@@ -1,14 +1,14 @@
 """The retry timer: one process of the service tries again what is due, lets members of groups go out, and resolves references."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from services.diff import store
 from services.diff.groups import store as groups
 from services.diff.handlers import Handlers
 from shared.runtime.crashpoints import crash_point
-from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
+from shared.runtime.leased_loop import leased
 from shared.runtime.leases import Lease
 from shared.runtime.service import Background
 from shared.runtime.transaction import Transaction
@@ -21,21 +21,10 @@ SHORTEST_NAP_SECONDS = 0.05
 def retry_timer(handlers: Handlers) -> Background:
     """Return the loop that serves due attempts while this process holds the lease."""
 
-    async def run(frame: Frame) -> None:
-        while not frame.stopping.is_set():
-            frame.health.beat(LEASE)
-            async with frame.lease(LEASE) as lease:
-                if lease is not None:
-                    with suppress(LeaseLostError):  # another process goes on
-                        await _serve(frame, handlers, lease)
-            frame.health.beat(LEASE)
-            await frame.pause(LONGEST_NAP_SECONDS)
-        frame.health.finished(LEASE)
-
-    return Background(name=LEASE, run=run)
+    return leased(LEASE, partial(_serve, handlers))
 
 
-async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
+async def _serve(handlers: Handlers, frame: Frame, lease: Lease) -> None:
     while not frame.stopping.is_set():
         frame.health.beat(LEASE)
         lease.check()

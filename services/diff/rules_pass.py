@@ -3,7 +3,7 @@
 How far it is stands in ``rules_pass``, in the transaction of each batch: after a crash it goes on where it was.
 """
 
-from contextlib import suppress
+from functools import partial
 
 from services.diff import store
 from services.diff.core import rules_changed
@@ -13,9 +13,9 @@ from services.diff.job_rules import job_rules
 from services.diff.removals import cycles
 from services.diff.store import QUERIES
 from shared.runtime.crashpoints import crash_point
-from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
+from shared.runtime.leased_loop import leased
 from shared.runtime.leases import Lease
 from shared.runtime.log import logger
 from shared.runtime.service import Background
@@ -29,20 +29,10 @@ _log = logger(__name__)
 def rules_pass(handlers: Handlers) -> Background:
     """Return the loop that decides anew wherever the rules changed, while this process holds the lease."""
 
-    async def run(frame: Frame) -> None:
-        while not frame.stopping.is_set():
-            frame.health.beat(LEASE)
-            async with frame.lease(LEASE) as lease:
-                if lease is not None:
-                    with suppress(LeaseLostError):  # another process goes on
-                        await _serve(frame, handlers, lease)
-            await frame.pause(NAP_SECONDS)
-        frame.health.finished(LEASE)
-
-    return Background(name=LEASE, run=run)
+    return leased(LEASE, partial(_serve, handlers))
 
 
-async def _serve(frame: Frame, handlers: Handlers, lease: Lease) -> None:
+async def _serve(handlers: Handlers, frame: Frame, lease: Lease) -> None:
     decided: dict[str, str] = {}
     while not frame.stopping.is_set():
         for job in await frame.list_jobs():

@@ -1,18 +1,21 @@
-"""Who is to be provisioned: the scope conditions of Microsoft Entra, each failed one with a sentence that says why."""
+"""Which users and groups are to be provisioned: the scope conditions of Microsoft Entra, each failed one with a sentence that says why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from services.diff.groups.rules import GroupRules
 from services.diff.rules import Rules
 from shared.contracts.assignments import AppRole, DirectoryAssignment, Lifecycle
-from shared.schema.filters import FilterEvaluationError
+from shared.contracts.message import ObjectType
+from shared.schema.filters import CompiledFilter, FilterEvaluationError
 from shared.schema.options import Event
 
 ACTIVE: Final = "Active in the source system"
 ASSIGNED: Final = "Assigned to the application"
 ENTITLED: Final = "User has the required role"
+GROUP_ENTITLED: Final = "Group has the required role"
 FILTERED: Final = "Scoping filter evaluation passed"
 READ: Final = "Input filter evaluation passed"
 BELONGS: Final = "Category filter evaluation passed"
@@ -43,7 +46,7 @@ class FailedCondition:
 
 
 class Standing(StrEnum):
-    """Where a person stands. ``untold``: the directory could not tell. ``ignored``: the job leaves the person entirely alone."""
+    """Where an object stands. ``untold``: the directory could not tell. ``ignored``: the job leaves the object entirely alone."""
 
     IN = "in"
     OUT = "out"
@@ -53,7 +56,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The verdict on one person: every condition that failed, and for somebody who is out, the event that put them there."""
+    """The verdict on one user or group: every condition that failed, and for one that is out, the event that put it there."""
 
     standing: Standing = Standing.IN
     failed: tuple[FailedCondition, ...] = ()
@@ -73,18 +76,20 @@ class Scope:
 IN_SCOPE: Final = Scope()
 
 
-def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rules: Rules) -> Scope:
-    """Return whether the person is to be provisioned; every condition is looked at, so that all reasons are shown at once.
+def decide_scope(
+    assignment: DirectoryAssignment, record: Mapping[str, Any], rules: Rules | GroupRules, filters: CompiledFilter
+) -> Scope:
+    """Return whether the user or group is to be provisioned; every condition is looked at, so that all reasons are shown at once.
 
     Reasons stand in order of what has to be mended first: the assignment, the role, the filter, the account. ``record`` is the source
-    object as filters read it.
+    object as ``filters``, those of its mapping, read it.
     """
-    alone = _left_alone(record, rules)
+    alone = _left_alone(assignment, record, filters)
     if alone is not None:
         return Scope(standing=Standing.IGNORED, failed=(alone,))
     assigned = _assigned(assignment)
-    entitled = _entitled(assignment.roles, rules)
-    filtered, told = _filtered(record, rules)
+    entitled = _entitled(assignment, rules)
+    filtered, told = _filtered(record, filters)
     inactive = _active(assignment)
     failed = tuple(condition for condition in (assigned, entitled, filtered, inactive) if condition is not None)
     if not failed:
@@ -98,7 +103,7 @@ def decide_scope(assignment: DirectoryAssignment, record: Mapping[str, Any], rul
 
 
 def _event(assignment: DirectoryAssignment, *, certain: bool, active: bool) -> Event:
-    """Return the gravest event that holds: what is done about the account goes by it (docs/decisions/0036)."""
+    """Return the gravest event that holds: what is done at the target goes by it (docs/decisions/0036)."""
     if assignment.lifecycle is Lifecycle.HARD_DELETED:
         return Event.HARD_DELETED
     if assignment.lifecycle is Lifecycle.SOFT_DELETED:
@@ -115,9 +120,10 @@ def numbered(subject: str, reasons: Sequence[str]) -> str:
     )
 
 
-def _left_alone(record: Mapping[str, Any], rules: Rules) -> FailedCondition | None:
-    """Return why the person is not even looked at. A filter that could not be evaluated puts nobody out."""
-    filters = rules.mapping.filter
+def _left_alone(
+    assignment: DirectoryAssignment, record: Mapping[str, Any], filters: CompiledFilter
+) -> FailedCondition | None:
+    """Return why the object is not even looked at. A filter that could not be evaluated puts nobody out."""
     for groups, name in ((filters.input, READ), (filters.category, BELONGS)):
         if not groups:
             continue
@@ -126,32 +132,41 @@ def _left_alone(record: Mapping[str, Any], rules: Rules) -> FailedCondition | No
         except FilterEvaluationError as error:
             return FailedCondition(name=name, code=SkipCode.IMPORT_SKIPPED, reason=str(error))
         if not result.passed:
-            reason = f"{'; '.join(result.failed)} does not hold; the user is left as they are"
+            left = "the group is left as it is" if _is_group(assignment) else "the user is left as they are"
+            reason = f"{'; '.join(result.failed)} does not hold; {left}"
             return FailedCondition(name=name, code=SkipCode.IMPORT_SKIPPED, reason=reason)
     return None
+
+
+def _is_group(assignment: DirectoryAssignment) -> bool:
+    return assignment.object_type is ObjectType.GROUP
 
 
 def _assigned(assignment: DirectoryAssignment) -> FailedCondition | None:
     if assignment.assigned:
         return None
-    return FailedCondition(
-        name=ASSIGNED, code=SkipCode.OUT_OF_SCOPE, reason="neither the user nor a group of the user is assigned"
-    )
+    reason = "neither the user nor a group of the user is assigned"
+    if _is_group(assignment):
+        reason = "the group is not assigned"
+        if assignment.attributes.get("securityEnabled") is False:
+            reason = "the group is not security-enabled, and such a group assigns nobody"
+    return FailedCondition(name=ASSIGNED, code=SkipCode.OUT_OF_SCOPE, reason=reason)
 
 
-def _entitled(roles: Sequence[AppRole], rules: Rules) -> FailedCondition | None:
-    held = [role for role in roles if not (rules.exclude_default_access and is_default_access(role))]
+def _entitled(assignment: DirectoryAssignment, rules: Rules | GroupRules) -> FailedCondition | None:
     required = rules.required_roles
+    held = [role for role in assignment.roles if not (rules.exclude_default_access and is_default_access(role))]
     if held and (not required or any(role.value in required or role.display_name in required for role in held)):
         return None
     wanted = " or ".join(required) or "of the application"
     if held:
         reason = f"holds another role of the application; assign the role {wanted}"
-    elif roles:
+    elif assignment.roles:
         reason = f"holds only {DEFAULT_ACCESS}; assign the role {wanted}"
     else:
         reason = f"holds no role of the application; assign the role {wanted}"
-    return FailedCondition(name=ENTITLED, code=SkipCode.NOT_EFFECTIVELY_ENTITLED, reason=reason)
+    name = GROUP_ENTITLED if _is_group(assignment) else ENTITLED
+    return FailedCondition(name=name, code=SkipCode.NOT_EFFECTIVELY_ENTITLED, reason=reason)
 
 
 def is_default_access(role: AppRole) -> bool:
@@ -159,12 +174,12 @@ def is_default_access(role: AppRole) -> bool:
     return role.id == DEFAULT_ACCESS_ID or (not role.value and role.display_name in {"", DEFAULT_ACCESS})
 
 
-def _filtered(record: Mapping[str, Any], rules: Rules) -> tuple[FailedCondition | None, bool]:
-    """Return what the scoping filter has against the person, and whether that could be found out."""
-    if not rules.mapping.filter.scope:
+def _filtered(record: Mapping[str, Any], filters: CompiledFilter) -> tuple[FailedCondition | None, bool]:
+    """Return what the scoping filter has against the object, and whether that could be found out."""
+    if not filters.scope:
         return None, True
     try:
-        result = rules.mapping.in_scope(record)
+        result = filters.scope.evaluate(record)
     except FilterEvaluationError as error:
         return FailedCondition(name=FILTERED, code=SkipCode.OUT_OF_SCOPE, reason=str(error)), False
     if result.passed:
@@ -174,16 +189,17 @@ def _filtered(record: Mapping[str, Any], rules: Rules) -> tuple[FailedCondition 
 
 
 def _active(assignment: DirectoryAssignment) -> FailedCondition | None:
+    subject = "group" if _is_group(assignment) else "user"
     match assignment.lifecycle:
         case Lifecycle.SOFT_DELETED:
-            reason = "the user is soft-deleted in the directory"
+            reason = f"the {subject} is soft-deleted in the directory"
         case Lifecycle.HARD_DELETED:
-            reason = "the user is deleted for good in the directory"
+            reason = f"the {subject} is deleted for good in the directory"
         case Lifecycle.UNKNOWN:
-            reason = "the directory could not tell whether the user exists"
+            reason = f"the directory could not tell whether the {subject} exists"
         case Lifecycle.LIVE:
-            # Only a plain false counts: an account state that was not read is no reason to take an account away.
-            if assignment.attributes.get("accountEnabled") is not False:
+            # Only a plain false counts: an account state that was not read is no reason to take an account away. Groups have none.
+            if _is_group(assignment) or assignment.attributes.get("accountEnabled") is not False:
                 return None
             reason = "the account is disabled in the directory (accountEnabled is false)"
     return FailedCondition(name=ACTIVE, code=SkipCode.NOT_EFFECTIVELY_ENTITLED, reason=reason)

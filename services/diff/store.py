@@ -10,6 +10,7 @@ import orjson
 from services.diff.person import Account, Person, Sent
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Operation
+from shared.contracts.message import Message
 from shared.contracts.public import UserStatus
 from shared.runtime.database import Connection
 from shared.runtime.queries import Queries
@@ -18,6 +19,11 @@ QUERIES = Queries("services.diff")
 
 Key = tuple[str, str]
 """Job id and object id."""
+
+
+def key_of(message: Message) -> Key:
+    """Return which object of which job a message is about."""
+    return message.job_id, message.object_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
 from shared.runtime.log import logger
+from shared.runtime.wakeups import any_set
 
 _log = logger(__name__)
 LOOP = "execute"
@@ -40,7 +41,7 @@ class Executor:
                     if polls % FORGET_EVERY == 0:
                         await listener.execute(store.QUERIES.forget_deleted_jobs)
                     polls += 1
-                    await self._idle(frame)
+                    await any_set(frame.stopping, self._wake, within=POLL_SECONDS)
         finally:
             frame.health.finished(LOOP)
             await self._end_all()
@@ -87,15 +88,6 @@ class Executor:
         finally:
             self._executions.pop(job.job_id, None)
             self._tasks.pop(job.job_id, None)
-
-    async def _idle(self, frame: Frame) -> None:
-        stopping = asyncio.ensure_future(frame.stopping.wait())
-        waking = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({stopping, waking}, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            waking.cancel()
 
     async def _end_all(self) -> None:
         """Let what is under way end; when this is cancelled, what is left is taken over by whoever gets the lease next."""

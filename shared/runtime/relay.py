@@ -18,6 +18,7 @@ from shared.runtime.frame import Frame
 from shared.runtime.jobs import QUERIES
 from shared.runtime.kafka import connection_options
 from shared.runtime.log import logger
+from shared.runtime.wakeups import any_set
 
 _log = logger(__name__)
 _PUBLISHED = Counter("seatkeeper_published_total", "Records published.", ["topic"])
@@ -81,14 +82,7 @@ class Relay:
                 await self._idle(listener)
 
     async def _idle(self, listener: Connection) -> None:
-        stopping = asyncio.ensure_future(self._frame.stopping.wait())
-        waking = asyncio.ensure_future(self._wake.wait())
-        try:
-            done, _ = await asyncio.wait({stopping, waking}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            waking.cancel()
-        if not done:
+        if not await any_set(self._frame.stopping, self._wake, within=IDLE_SECONDS):
             row = await listener.fetchrow(QUERIES.measure_outbox)
             _ROWS.set(row["rows"])
             _OLDEST.set(row["oldest_seconds"])

@@ -7,7 +7,7 @@ from simulators.graph import (
     assignments,
     deleted_items,
     directory_objects,
-    group_lookups,
+    member_groups,
     resources,
     subscriptions,
     user_lookups,
@@ -93,9 +93,9 @@ def _written(segments: list[str]) -> tuple[str, Methods] | None:
         case ["directoryObjects", "getByIds" | "microsoft.graph.getByIds"]:
             found = "getByIds", {"POST": directory_objects.by_ids}
         case ["users", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
-            found = "checkMemberGroups", {"POST": lambda call: user_lookups.check_member_groups(call, key)}
+            found = "checkMemberGroups", {"POST": lambda call: member_groups.of_user(call, key)}
         case ["groups", key, "checkMemberGroups" | "microsoft.graph.checkMemberGroups"]:
-            found = "checkMemberGroups", {"POST": lambda call: group_lookups.check_member_groups(call, key)}
+            found = "checkMemberGroups", {"POST": lambda call: member_groups.of_group(call, key)}
         case ["subscriptions"]:
             found = "subscriptions", {"GET": subscriptions.listing, "POST": subscriptions.create}
         case ["subscriptions", key]:

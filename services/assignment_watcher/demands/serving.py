@@ -34,6 +34,7 @@ from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
 from shared.runtime.log import logger
 from shared.runtime.transaction import Transaction
+from shared.runtime.wakeups import any_set
 
 _log = logger(__name__)
 _SERVED: Final = Counter("seatkeeper_demands_total", "Users on demand that were read.", ["result"])
@@ -80,19 +81,10 @@ class Demands:
                 for seconds in SETTLE_SECONDS if woken else ():
                     await frame.pause(seconds)
                     await self._look(frame, sources)
-                await self._rest(frame)
+                await any_set(frame.stopping, self.wake, within=POLL_SECONDS)
         finally:
             await sources.close()
             frame.health.finished(LOOP)
-
-    async def _rest(self, frame: Frame) -> None:
-        stopping = asyncio.ensure_future(frame.stopping.wait())
-        waking = asyncio.ensure_future(self.wake.wait())
-        try:
-            await asyncio.wait({stopping, waking}, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            waking.cancel()
 
     async def _look(self, frame: Frame, sources: Sources) -> bool:
         async with frame.transaction() as tx:

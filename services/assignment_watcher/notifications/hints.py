@@ -11,6 +11,7 @@ from services.assignment_watcher.notifications.store import QUERIES
 from services.assignment_watcher.sources.source import Stream
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.frame import Frame
+from shared.runtime.wakeups import any_set
 
 HINTS: Final = "assignment-watcher-hint"
 """The channel; the payload is a job id. A hint that nobody hears is lost, and the next poll does without."""
@@ -66,7 +67,7 @@ class Hints:
     async def pass_on(self, frame: Frame) -> None:
         """Tell what there is to tell until the service stops. While PostgreSQL is away it is kept: one hint for each job."""
         while not frame.stopping.is_set():
-            await _first(self._filled, frame.stopping)
+            await any_set(self._filled, frame.stopping)
             self._filled.clear()
             hinted, wished = self._hinted, self._wished
             self._hinted, self._wished = set(), {}
@@ -93,7 +94,7 @@ class Hints:
                     self._call(job_id, "on_wish")
             self._deaf = True
             while not frame.stopping.is_set():
-                await _first(lost, frame.stopping, within=ALIVE_SECONDS)
+                await any_set(lost, frame.stopping, within=ALIVE_SECONDS)
                 await connection.execute("SELECT 1")
 
     def _call(self, job_id: str, name: str) -> None:
@@ -113,12 +114,3 @@ async def _tell(frame: Frame, hinted: set[str], wished: dict[tuple[str, Stream],
             )
         if hinted:
             await connection.execute(QUERIES.tell_hints, HINTS, sorted(hinted))
-
-
-async def _first(*events: asyncio.Event, within: float | None = None) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import SecretStr
 
-from services.console import job_definitions, read
+from services.console import audit, job_definitions, read
 from services.console.api.access import frame_of
 from services.console.api.bodies import CredentialsToTest, JobId, Reason, Secrets
 from services.console.api.jobs import Admin, AnOperator
@@ -33,7 +33,7 @@ async def put_secrets(request: Request, job: JobId, secrets: Secrets, operator: 
     async with frame.transaction() as tx:
         changed = await job_definitions.change_job(
             tx,
-            job_definitions.Request(operator=operator, reason=reason),
+            audit.Request(operator=operator, reason=reason),
             job,
             "jobs.secrets",
             lambda known: replace(known, secrets=_with_secrets(frame, known, secrets, tx.now.isoformat())),

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 
-from services.console import job_definitions, job_schemas, previews, read
+from services.console import audit, job_definitions, job_schemas, previews, read
 from services.console.api.access import Access, frame_of
 from services.console.api.bodies import ByPreview, IdempotencyKey, JobId, Patch, Reason, Restart
 from services.console.api.changing import changed_definition, refuse_addresses
@@ -45,7 +45,7 @@ async def create_job(
     job_id = job_id_for(key or str(uuid4()))
     async with frame.transaction() as tx:
         job, created = await job_definitions.create_job(
-            tx, job_definitions.Request(operator=operator, reason=reason), job_id, definition
+            tx, audit.Request(operator=operator, reason=reason), job_id, definition
         )
     return Json(
         read.show_job(job), status_code=201 if created else 200, headers={"Location": f"/api/v1/jobs/{job.job_id}"}
@@ -92,7 +92,7 @@ async def change_job(
             )
         changed = await job_definitions.change_job(
             tx,
-            job_definitions.Request(operator=operator, reason=reason),
+            audit.Request(operator=operator, reason=reason),
             job,
             "jobs.change",
             decide,
@@ -105,7 +105,7 @@ async def change_job(
 async def delete_job(request: Request, job: JobId, operator: Admin, reason: Reason = "") -> Response:
     """Delete a job. Nothing is changed at the target."""
     async with frame_of(request).transaction() as tx:
-        await job_definitions.delete_job(tx, job_definitions.Request(operator=operator, reason=reason), job)
+        await job_definitions.delete_job(tx, audit.Request(operator=operator, reason=reason), job)
     return Response(status_code=204)
 
 
@@ -133,17 +133,13 @@ async def restart_job(
     except ValueError as problem:
         raise invalid([FieldError(field="criteria.resetScope", message=str(problem))]) from None
     async with frame_of(request).transaction() as tx:
-        changed = await job_definitions.restart(
-            tx, job_definitions.Request(operator=operator, reason=reason), job, scopes
-        )
+        changed = await job_definitions.restart(tx, audit.Request(operator=operator, reason=reason), job, scopes)
     return Json(read.show_job(changed))
 
 
 async def _schedule(request: Request, job: str, operator: Operator, reason: str, state: ScheduleState) -> Response:
     async with frame_of(request).transaction() as tx:
-        changed = await job_definitions.set_schedule(
-            tx, job_definitions.Request(operator=operator, reason=reason), job, state
-        )
+        changed = await job_definitions.set_schedule(tx, audit.Request(operator=operator, reason=reason), job, state)
     return Json(read.show_job(changed))
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
-from services.console import job_definitions
+from services.console import audit, job_definitions
 from services.console.api.access import frame_of
 from services.console.api.bodies import Cursor, IdempotencyKey, JobId, Limit, Reason, Why, decode_cursor, encode_cursor
 from services.console.api.jobs import AnOperator, Viewer
@@ -139,7 +139,7 @@ async def compare_links(
         wish = Wish(
             job_id=job, kind=RequestKind.COMPARE_LINKS, idempotency_key=key or str(uuid4()), object_id=object_id
         )
-        await asking.ask(tx, job_definitions.Request(operator=operator, reason=asked.reason), wish)
+        await asking.ask(tx, audit.Request(operator=operator, reason=asked.reason), wish)
     return Json({"objectId": object_id, "requested": "compare"}, status_code=202)
 
 
@@ -175,7 +175,7 @@ async def _change(
             object_id=link["objectId"],
             target_id=target_id,
         )
-        await asking.ask(tx, job_definitions.Request(operator=operator, reason=reason), wish)
+        await asking.ask(tx, audit.Request(operator=operator, reason=reason), wish)
         shown = await _find(tx.connection, job, link["objectId"])
     return Json(shown, status_code=202)
 

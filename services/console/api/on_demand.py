@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from services.console import job_definitions
+from services.console import audit
 from services.console.api.access import frame_of
 from services.console.api.bodies import LONGEST_REASON, IdempotencyKey, JobId, Reason
 from services.console.api.jobs import AnOperator, Viewer
@@ -74,7 +74,7 @@ async def provision_on_demand(
     why = (wanted.reason or reason).replace("\x00", "\ufffd")
     try:
         async with frame.transaction() as tx:
-            await asking.ask(tx, job_definitions.Request(operator=operator, reason=why), job, user, key)
+            await asking.ask(tx, audit.Request(operator=operator, reason=why), job, user, key)
     except TooManyRequestsError as error:
         raise ProblemError(
             429,

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from services.console import job_definitions, read, retries
+from services.console import audit, job_definitions, read, retries
 from services.console.api.access import frame_of
 from services.console.api.bodies import Cursor, IdempotencyKey, JobId, Limit, Reason, decode_cursor, encode_cursor
 from services.console.api.jobs import AnOperator, Viewer
@@ -61,7 +61,7 @@ async def retry_user(
         found = await read.user(tx.connection, job, user)
         if found is None:
             raise no_such_user()
-        asked = job_definitions.Request(operator=operator, reason=reason)
+        asked = audit.Request(operator=operator, reason=reason)
         await retries.retry(tx, asked, job, found["id"], key or str(uuid4()))
     return Json({"id": found["id"], "status": found["status"]}, status_code=202)
 

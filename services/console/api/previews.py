@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.console import job_definitions, job_schemas, previews
+from services.console import audit, job_definitions, job_schemas, previews
 from services.console.api import shapes
 from services.console.api.access import frame_of
 from services.console.api.bodies import (
@@ -64,7 +64,7 @@ async def ask_for_preview(
     async with frame.transaction() as tx:
         stored = await previews.lock_job(tx, job)
         wanted = await _wanted(tx, frame, stored, asked)
-        who = job_definitions.Request(operator=operator, reason=reason)
+        who = audit.Request(operator=operator, reason=reason)
         preview = await previews.ask(tx, who, stored, wanted, key or str(uuid4()))
     place = f"/api/v1/jobs/{job}/previews/{preview.preview_id}"
     return Json(show_preview(preview, previews.patience_of(frame)), status_code=202, headers={"Location": place})

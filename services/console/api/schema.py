@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from services.console import job_definitions, job_schemas, previews
+from services.console import audit, job_definitions, job_schemas, previews
 from services.console.api.access import frame_of
 from services.console.api.bodies import ByPreview, JobId, Reason
 from services.console.api.jobs import Admin, Viewer
@@ -88,7 +88,7 @@ async def save_schema(
         accepted = await asyncio.to_thread(job_schemas.accept, document, stored.definition.template)
         return _saved(known.number, accepted.warnings)
     async with frame.transaction() as tx:
-        who = job_definitions.Request(operator=operator, reason=reason)
+        who = audit.Request(operator=operator, reason=reason)
         shown = await previews.shown(tx, frame, job, by_preview)
         saved, warnings = await job_schemas.save(tx, who, job, document, expected=_expected(if_match), shown=shown)
     return _saved(saved.number, warnings)
@@ -105,13 +105,8 @@ async def restore_default(
     by_preview: ByPreview = None,
 ) -> Response:
     """Put the default of the template in force again. A new initial cycle follows."""
-    frame = frame_of(request)
-    async with frame.transaction() as tx:
-        who = job_definitions.Request(operator=operator, reason=reason)
-        shown = await previews.shown(tx, frame, job, by_preview)
-        default = job_schemas.TEMPLATE_DEFAULT
-        saved = await job_schemas.restore(tx, who, job, default, expected=_expected(if_match), shown=shown)
-    return _saved(saved.number, ())
+    who = audit.Request(operator=operator, reason=reason)
+    return await _restore(request, who, job, job_schemas.TEMPLATE_DEFAULT, if_match=if_match, by_preview=by_preview)
 
 
 @router.get("/versions")
@@ -143,9 +138,15 @@ async def restore_version(
     by_preview: ByPreview = None,
 ) -> Response:
     """Put an earlier version in force, as a new one. A new initial cycle follows."""
+    who = audit.Request(operator=operator, reason=reason)
+    return await _restore(request, who, job, version, if_match=if_match, by_preview=by_preview)
+
+
+async def _restore(
+    request: Request, who: audit.Request, job: str, version: int, *, if_match: str | None, by_preview: str | None
+) -> Response:
     frame = frame_of(request)
     async with frame.transaction() as tx:
-        who = job_definitions.Request(operator=operator, reason=reason)
         shown = await previews.shown(tx, frame, job, by_preview)
         saved = await job_schemas.restore(tx, who, job, version, expected=_expected(if_match), shown=shown)
     return _saved(saved.number, ())

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from services.console import holds, job_definitions, read
+from services.console import audit, holds, job_definitions, read
 from services.console.api import shapes
 from services.console.api.access import frame_of
 from services.console.api.bodies import (
@@ -89,7 +89,7 @@ async def ask(request: Request, operator: Operator, wish: Wish, reason: str) -> 
     if wish.decision is Decision.APPROVE and not reason:
         raise invalid([FieldError(field="reason", message="is required: say why these people may be removed")])
     async with frame_of(request).transaction() as tx:
-        return await holds.decide(tx, job_definitions.Request(operator=operator, reason=reason), wish)
+        return await holds.decide(tx, audit.Request(operator=operator, reason=reason), wish)
 
 
 def _text(position: Position | None) -> str | None:

@@ -1,15 +1,14 @@
 """Showing links, and asking diff to delete, repair or compare them: diff alone decides what becomes of a link."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from services.console import job_definitions
-from services.console.job_definitions import KeyReusedError, Request
+from services.console import audit, job_definitions
+from services.console.audit import Request
+from services.console.job_definitions import KeyReusedError
 from services.console.links.store import QUERIES
-from services.console.store import QUERIES as CONSOLE
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import JOB_OBJECT, derived_id
 from shared.contracts.message import ObjectType
@@ -111,16 +110,12 @@ async def ask(tx: Transaction, request: Request, wish: Wish) -> bool:
         raise KeyReusedError
     operator = request.operator
     details = {"objectId": wish.object_id, "targetAnchor": wish.target_id}
-    await tx.connection.execute(
-        CONSOLE.append_audit,
-        tx.now,
-        operator.name,
-        operator.role,
-        operator.token_id,
+    await audit.record(
+        tx,
+        request,
         _ACTIONS[wish.kind],
         wish.job_id,
-        json.dumps({name: value for name, value in details.items() if value is not None}),
-        request.reason,
+        {name: value for name, value in details.items() if value is not None},
     )
     tx.emit(
         OperatorRequest(

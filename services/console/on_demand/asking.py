@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from services.console import job_definitions
-from services.console.job_definitions import Request, SecretsMissingError
+from services.console.audit import Request
+from services.console.job_definitions import SecretsMissingError
 from services.console.links import asking
 from services.console.links.asking import Wish
 from services.console.on_demand.answering import MOST_IN_WINDOW, WINDOW_SECONDS, Demand, retry_after

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.diff.backoff import Backoff
-from services.diff.emissions import Emission, Fact
-from services.diff.groups.emissions import change_of, publish, refused, skipped
+from services.diff.emissions import Emission, Fact, refused, skipped
+from services.diff.groups.emissions import change_of, publish
 from services.diff.groups.group import Group, SentChange
 from services.diff.groups.membership import Need
 from services.diff.groups.rules import GroupRules

@@ -66,6 +66,11 @@ class Group:
         return self.sent.generation if self.sent else 0
 
     @property
+    def target_id(self) -> str | None:
+        """Return the id of the linked group at the target, if there is one."""
+        return self.link.target_id if self.link else None
+
+    @property
     def may_exist(self) -> bool:
         """Return whether the target has, or may have or get, this group by our doing."""
         return self.link is not None or self.in_flight or self.doubtful

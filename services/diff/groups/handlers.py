@@ -21,17 +21,18 @@ from services.diff.groups.core import (
 from services.diff.groups.group import Group
 from services.diff.groups.membership import Need, of_new_link, sent
 from services.diff.groups.outcomes import ends_change, members_over, membership_after, outcome_arrived
-from services.diff.groups.rules import GroupRules, group_rules_of
+from services.diff.groups.rules import GroupRules
 from services.diff.groups.store import StoredGroup
 from services.diff.groups.wanted import takes_members
 from services.diff.health.store import add_deltas
 from services.diff.health.tally import by_job
+from services.diff.job_rules import group_rules
 from services.diff.removals import cycles
-from services.diff.store import Flow, Key
+from services.diff.store import Flow, Key, key_of
 from shared.contracts.assignments import CycleKind, DirectoryAssignment
 from shared.contracts.changes import MOST_MEMBERS
 from shared.contracts.cloudevents import Envelope
-from shared.contracts.message import Message, ObjectType
+from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.jobs import Job
 from shared.runtime.transaction import Received, Transaction
@@ -55,7 +56,7 @@ class GroupHandlers:
         items = [item for item in items if item.message.job_id in rules]
         if not items:
             return
-        known = await store.lock_groups(tx.connection, {_key(item.message) for item in items})
+        known = await store.lock_groups(tx.connection, {key_of(item.message) for item in items})
         loaded = {key: one.group for key, one in known.items()}
         rejected = await cycles.rejected(tx.connection, cycles.staged_among(loaded.values()))
         taken = await names.note(tx.connection, _newest(items, loaded), rules)
@@ -63,7 +64,7 @@ class GroupHandlers:
         changed: dict[Key, StoredGroup] = {}
         opening = [item.message for item in items if item.message.cycle_kind is CycleKind.INITIAL]
         for item in items:
-            key, before = _key(item.message), groups.get(_key(item.message))
+            key, before = key_of(item.message), groups.get(key_of(item.message))
             occasion = self._occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
             occasion = replace(occasion, cycle=item.message.cycle_id, rejected=rejected)
             decision = assignment_arrived(before, item.message, occasion)
@@ -89,13 +90,13 @@ class GroupHandlers:
         items = [item for item in items if item.message.job_id in rules]
         if not items:
             return
-        known = await store.lock_groups(tx.connection, {_key(item.message) for item in items})
+        known = await store.lock_groups(tx.connection, {key_of(item.message) for item in items})
         loaded = {key: one.group for key, one in known.items()}
         found = {(item.message.job_id, item.message.target_id) for item in items if item.message.target_id}
         owners = await store.owners_of(tx.connection, sorted(found))
         changed: dict[Key, StoredGroup] = {}
         for item in items:
-            key, outcome = _key(item.message), item.message
+            key, outcome = key_of(item.message), item.message
             one = changed.get(key) or known.get(key)
             if one is None or not ends_change(one.group, outcome):
                 continue  # a change is sent with the group's row in the same transaction: this one was never ours, or it is late
@@ -245,22 +246,18 @@ class GroupHandlers:
 
 def rules_of(jobs: Mapping[str, Job]) -> dict[str, GroupRules]:
     """Return the rules of groups of those jobs that are not deleted."""
-    return {job_id: group_rules_of(job) for job_id, job in jobs.items() if not job.deleted}
+    return {job_id: group_rules(job) for job_id, job in jobs.items() if not job.deleted}
 
 
 def _newest(items: Sequence[Received[DirectoryAssignment]], loaded: Mapping[Key, Group]) -> list[Group]:
     """Return the groups as they are by the newest assignment of the batch."""
     newest: dict[Key, Group] = {}
     for item in items:
-        key = _key(item.message)
+        key = key_of(item.message)
         before = newest.get(key) or loaded.get(key)
         if before is None or item.message.sequence > before.assignment.sequence:
             newest[key] = with_assignment(before, item.message)
     return list(newest.values())
-
-
-def _key(message: Message) -> Key:
-    return message.job_id, message.object_id
 
 
 def _emit(tx: Transaction, emissions: Iterable[Emission], cause: Envelope) -> None:

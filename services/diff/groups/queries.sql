@@ -41,18 +41,18 @@ SELECT least(
 SELECT job_id, target_id, object_id FROM group_object
 WHERE (job_id, target_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND target_id IS NOT NULL;
 
--- name: note_names
+-- name: note_values
 INSERT INTO group_name (job_id, digest, object_id)
 SELECT DISTINCT ON (job_id, digest) job_id, digest, object_id
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (job_id, digest, object_id, place)
 ORDER BY job_id, digest, place
 ON CONFLICT (job_id, digest) DO NOTHING;
 
--- name: owners_of_names
+-- name: owners_of_values
 SELECT job_id, digest, object_id FROM group_name
 WHERE (job_id, digest) IN (SELECT * FROM unnest($1::text[], $2::text[]));
 
--- name: forget_names
+-- name: forget_values
 DELETE FROM group_name
 WHERE (job_id, object_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
     AND (job_id, digest) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]));

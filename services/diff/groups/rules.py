@@ -6,7 +6,6 @@ from typing import Self
 from shared.contracts.job import JobSettings
 from shared.contracts.synchronization_schema import ObjectFlow
 from shared.contracts.templates.template import Template
-from shared.runtime.jobs import Job
 from shared.schema.mapping import CompiledObjectMapping
 from shared.schema.options import Action, Event
 
@@ -60,17 +59,3 @@ class GroupRules:
 
     def _allows(self, flow: ObjectFlow) -> bool:
         return self.mapping is not None and flow in self.mapping.flows
-
-
-_made: dict[str, tuple[Job, GroupRules]] = {}
-"""The rules of each job, kept as long as the job is the same."""
-
-
-def group_rules_of(job: Job) -> GroupRules:
-    """Return the rules of a job's groups, made once for each version of it; raises ``SchemaUnusableError`` while it has no schema."""
-    known = _made.get(job.job_id)
-    if known is not None and known[0] is job:
-        return known[1]
-    rules = GroupRules.of(job.definition.settings, job.template, job.schema.groups)
-    _made[job.job_id] = (job, rules)
-    return rules

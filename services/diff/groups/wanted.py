@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from services.diff.groups.group import Group, TargetGroup
 from services.diff.groups.rules import GroupRules
-from services.diff.groups.scope import decide_scope
-from services.diff.scope import BELONGS, FailedCondition, Scope, SkipCode, Standing, numbered
+from services.diff.scope import BELONGS, FailedCondition, Scope, SkipCode, Standing, decide_scope, numbered
 from services.diff.wanted import Kind, Wanted, does_not_create, nothing, skip
 from shared.contracts.changes import ModifiedAttribute
 from shared.contracts.failure_codes import Code

@@ -12,7 +12,7 @@ from services.diff.links import store as links
 from services.diff.links.changing import link_asked
 from services.diff.links.comparing import comparable, compare, compared
 from services.diff.person import Person
-from services.diff.store import Key
+from services.diff.store import Key, key_of
 from shared.contracts.changes import Operation
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.job import DriftMode
@@ -44,7 +44,7 @@ class LinkHandlers:
         jobs = await tx.jobs({item.message.job_id for item in batch})
         rules = rules_of(jobs)
         batch = [item for item in batch if item.message.job_id in rules]
-        keys = {_key(item) for item in batch if item.message.object_type is ObjectType.USER}
+        keys = {key_of(item.message) for item in batch if item.message.object_type is ObjectType.USER}
         known = await store.lock_persons(tx.connection, keys)
         loaded = {key: stored.person for key, stored in known.items()}
         taken = await matching_values.note(tx.connection, loaded.values(), rules)
@@ -52,7 +52,7 @@ class LinkHandlers:
         changed: dict[Key, Person] = {}
         asked: list[tuple[Key, int, bool]] = []
         for item in batch:
-            request, key = item.message, _key(item)
+            request, key = item.message, key_of(item.message)
             correct = wants_correction(jobs[request.job_id])
             if request.object_type is ObjectType.JOB:
                 if request.kind is RequestKind.COMPARE_LINKS:
@@ -131,7 +131,3 @@ class LinkHandlers:
 def wants_correction(job: Job) -> bool:
     """Return whether differences of a job are to be written again, instead of only reported."""
     return job.definition.settings.drift_check.mode is DriftMode.CORRECT
-
-
-def _key(item: Received[OperatorRequest]) -> Key:
-    return item.message.job_id, item.message.object_id

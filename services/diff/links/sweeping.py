@@ -1,7 +1,7 @@
 """The loop that compares the links of jobs with the target: when the schedule or an operator says so, a bounded number at a time."""
 
-from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from services.diff.links import store as links
@@ -9,9 +9,9 @@ from services.diff.links.handling import LinkHandlers, wants_correction
 from services.diff.links.store import Sweep
 from shared.contracts.job import DriftCheck, DriftMode
 from shared.runtime.crashpoints import crash_point
-from shared.runtime.errors import LeaseLostError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
+from shared.runtime.leased_loop import leased
 from shared.runtime.leases import Lease
 from shared.runtime.service import Background
 
@@ -42,21 +42,10 @@ def most_under_way(requests_per_second: float) -> int:
 def comparing(handlers: LinkHandlers) -> Background:
     """Return the loop; it works while this process holds the lease."""
 
-    async def run(frame: Frame) -> None:
-        while not frame.stopping.is_set():
-            frame.health.beat(LEASE)
-            async with frame.lease(LEASE) as lease:
-                if lease is not None:
-                    with suppress(LeaseLostError):  # another process goes on
-                        await _serve(frame, handlers, lease)
-            frame.health.beat(LEASE)
-            await frame.pause(IDLE_SECONDS)
-        frame.health.finished(LEASE)
-
-    return Background(name=LEASE, run=run)
+    return leased(LEASE, partial(_serve, handlers))
 
 
-async def _serve(frame: Frame, handlers: LinkHandlers, lease: Lease) -> None:
+async def _serve(handlers: LinkHandlers, frame: Frame, lease: Lease) -> None:
     while not frame.stopping.is_set():
         frame.health.beat(LEASE)
         lease.check()

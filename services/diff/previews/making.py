@@ -22,10 +22,12 @@ from shared.runtime.crashpoints import crash_point
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.errors import JobUnknownError, LeaseLostError
 from shared.runtime.frame import Frame
+from shared.runtime.leased_loop import leased
 from shared.runtime.leases import Lease
 from shared.runtime.log import logger
 from shared.runtime.service import Background
 from shared.runtime.transaction import Received, Transaction
+from shared.runtime.wakeups import any_set
 from shared.schema.findings import SchemaRefusedError
 
 LEASE: Final = "diff/previews"
@@ -66,17 +68,7 @@ class Previews:
 
     def background(self) -> Background:
         """Return the loop, which works while this process holds the lease."""
-        return Background(name=LEASE, run=self._run)
-
-    async def _run(self, frame: Frame) -> None:
-        while not frame.stopping.is_set():
-            frame.health.beat(LEASE)
-            async with frame.lease(LEASE) as lease:
-                if lease is not None:
-                    with suppress(LeaseLostError):  # another process goes on
-                        await self._serve(frame, lease)
-            await frame.pause(NAP_SECONDS)
-        frame.health.finished(LEASE)
+        return leased(LEASE, self._serve)
 
     async def _serve(self, frame: Frame, lease: Lease) -> None:
         while not frame.stopping.is_set():
@@ -85,9 +77,7 @@ class Previews:
             self._wake.clear()
             await self.make_all(frame, lease)
             frame.health.arrived(LEASE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(NAP_SECONDS):
-                    await self._wake.wait()
+            await any_set(frame.stopping, self._wake, within=NAP_SECONDS)
 
     async def make_all(self, frame: Frame, lease: Lease) -> None:
         """Make every plan that is asked for and can be made by now."""

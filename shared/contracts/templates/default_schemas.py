@@ -71,14 +71,28 @@ def function(expression: str, target: str, *, flow_type: FlowType = FlowType.ALW
     )
 
 
+GROUP_ROWS: Final = (
+    direct("displayName", "displayName", match=1),
+    direct("objectId", "externalId"),
+    direct("members", "members"),
+)
+GROUP_ATTRIBUTES: Final = (
+    anchor("id"),
+    text("displayName", required=True),
+    text("externalId"),
+    reference("members", "User", multivalued=True),
+)
+"""The Group resource (RFC 7643, section 4.2)."""
+
+
 def default_schema(
     name: str,
     target: str,
     *,
     users: Iterable[AttributeMapping],
     user_attributes: Iterable[AttributeDefinition],
-    groups: Iterable[AttributeMapping],
-    group_attributes: Iterable[AttributeDefinition],
+    groups: Iterable[AttributeMapping] = GROUP_ROWS,
+    group_attributes: Iterable[AttributeDefinition] = GROUP_ATTRIBUTES,
 ) -> SynchronizationSchema:
     """Return the default schema of the template ``name``, whose target is shown as ``target``."""
     user_rows, group_rows = tuple(users), tuple(groups)

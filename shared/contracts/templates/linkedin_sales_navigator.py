@@ -47,17 +47,6 @@ _SCHEMA: Final = default_schema(
         reference(f"{ENTERPRISE_USER}:manager", "User"),
         flag("active"),
     ),
-    groups=(
-        direct("displayName", "displayName", match=1),
-        direct("objectId", "externalId"),
-        direct("members", "members"),
-    ),
-    group_attributes=(
-        anchor("id"),
-        text("displayName", required=True),
-        text("externalId"),
-        reference("members", "User", multivalued=True),
-    ),
 )
 
 LINKEDIN_SALES_NAVIGATOR: Final = Template(

@@ -84,17 +84,6 @@ SCIM: Final = Template(
             text("roles", multivalued=True),
             reference(f"{ENTERPRISE_USER}:manager", "User"),
         ),
-        groups=(
-            direct("displayName", "displayName", match=1),
-            direct("objectId", "externalId"),
-            direct("members", "members"),
-        ),
-        group_attributes=(
-            anchor("id"),
-            text("displayName", required=True),
-            text("externalId"),
-            reference("members", "User", multivalued=True),
-        ),
     ),
     capabilities=Capabilities(
         delete=True,

@@ -22,7 +22,7 @@ STAFF = rules(mapping_of(filter=scoping_filter(("department", "EQUALS", "Sales")
 
 
 def decide_scope(item: DirectoryAssignment, job_rules: Rules) -> Scope:
-    return decide(item, record_of(item, job_rules), job_rules)
+    return decide(item, record_of(item, job_rules), job_rules, job_rules.mapping.filter)
 
 
 def test_assigned_with_the_required_role_and_enabled_is_in_scope() -> None:
