@@ -10,13 +10,13 @@ from datetime import datetime
 from services.diff.backoff import Backoff
 from services.diff.decision_table import decide
 from services.diff.emissions import Emission, Fact, change_of, publish, refused, skipped
+from services.diff.escrow import NO_FAILURE, escrowed
 from services.diff.person import Person, Sent
 from services.diff.rules import Rules
 from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Operation
 from shared.contracts.failure_codes import Code
-from shared.contracts.ids import message_key
 from shared.contracts.outcomes import LicenseFact, LicenseState
 from shared.contracts.public import EventName, UserStatus
 
@@ -175,10 +175,7 @@ def _stage(
         status=status,
         reason_code=None,
         reasons=wanted.reasons,
-        attempts=0,
-        next_attempt_at=None,
-        failing_since=None,
-        escrows=0,
+        **NO_FAILURE,
     )
     reason = "The removal waits until its cycle is complete and its removals are counted"
     return finish(before, after, occasion, reason=reason, facts=facts)
@@ -236,10 +233,7 @@ def _rest(
         status=_status_at_rest(current, wanted, occasion.rules),
         reason_code=wanted.code,
         reasons=wanted.reasons,
-        attempts=0,
-        next_attempt_at=None,
-        failing_since=None,
-        escrows=0,
+        **NO_FAILURE,
     )
     emissions = []
     if wanted.kind is Kind.SKIP and _tells_something_new(before, after):
@@ -253,26 +247,8 @@ def _refuse(
     before: Person | None, current: Person, wanted: Wanted, code: Code, occasion: Occasion, *, facts: Sequence[Fact]
 ) -> Decision:
     """Note a failure that needs no word with the target, and try again later; it is told when it begins."""
-    attempts, since = current.attempts + 1, current.failing_since or occasion.at
-    retry = occasion.backoff.plan(
-        message_key(current.job_id, current.object_id),
-        attempts=attempts,
-        escrows=current.escrows,
-        failing_since=since,
-        at=occasion.at,
-        passes=False,
-    )
-    after = replace(
-        current,
-        entered=True,
-        status=UserStatus.FAILED,
-        reason_code=code,
-        reasons=(wanted.reason,),
-        attempts=attempts,
-        next_attempt_at=retry.at,
-        failing_since=since,
-        escrows=current.escrows + 1,
-    )
+    after = escrowed(current, occasion.backoff, occasion.at, passes=False)
+    after = replace(after, entered=True, status=UserStatus.FAILED, reason_code=code, reasons=(wanted.reason,))
     emissions = []
     if before is None or (before.status, before.reason_code) != (after.status, after.reason_code):
         emissions.append(refused(after, wanted, code, occasion.at))

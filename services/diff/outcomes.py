@@ -1,18 +1,17 @@
 """What an outcome changes: what the target is known to hold, and whether and when the next attempt is made. Pure, as ``core`` is."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from services.diff.core import Decision, Occasion, finish, is_removal, settle, unchanged
 from services.diff.decision_table import decide
 from services.diff.emissions import Fact
 from services.diff.error_classes import Retrying, kind_of
+from services.diff.escrow import EXPIRED, escrowed
 from services.diff.person import Account, Person
 from services.diff.rules import Rules
 from shared.contracts.changes import Operation
 from shared.contracts.failure_codes import Code, failure
-from shared.contracts.ids import message_key
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.contracts.public import EventName, UserStatus
 
@@ -75,41 +74,20 @@ def _after_failure(
     wanted = decide(current, occasion.rules)
     if not wanted.writes or (current.staged_in is not None and is_removal(wanted)):
         return settle(person, current, wanted, occasion, facts=facts)
-    attempts = current.attempts + 1
-    since = current.failing_since or occasion.at
-    retry = occasion.backoff.plan(
-        message_key(person.job_id, person.object_id),
-        attempts=attempts,
-        escrows=current.escrows,
-        failing_since=since,
-        at=occasion.at,
-        passes=not refused or kind_of(code).retrying is Retrying.QUICKLY,
-    )
+    passes = not refused or kind_of(code).retrying is Retrying.QUICKLY
+    after = escrowed(current, occasion.backoff, occasion.at, passes=passes, asked=outcome.retry_at)
+    failed, expired = after.escrows > current.escrows, after.next_attempt_at is None
     reasons = (outcome.failure.message,) if outcome.failure else wanted.reasons
     after = replace(
-        current,
-        status=UserStatus.FAILED if retry.escrowed else UserStatus.PENDING,
+        after,
+        status=UserStatus.FAILED if failed else UserStatus.PENDING,
         reason_code=code or wanted.code,
-        reasons=reasons if retry.at else (*reasons, EXPIRED),
-        attempts=attempts,
-        next_attempt_at=max(retry.at, _asked(outcome, occasion)) if retry.at else None,
-        failing_since=since if retry.escrowed else current.failing_since,
-        escrows=current.escrows + retry.escrowed,
+        reasons=(*reasons, EXPIRED) if expired else reasons,
     )
-    if retry.escrowed:
+    if failed:
         facts = [*facts, Fact(event=EventName.FAILED, operation=outcome.operation, code=code)]
-    planned = "tried again later" if retry.at else EXPIRED
+    planned = EXPIRED if expired else "tried again later"
     return finish(person, after, occasion, reason=f"{outcome.result}: {planned}", facts=facts)
-
-
-EXPIRED: Final = (
-    "It failed for so long that it is not tried again by itself: correct the cause, then retry the user or change it"
-)
-
-
-def _asked(outcome: ProvisioningOutcome, occasion: Occasion) -> datetime:
-    """Return not before when the target wants to be asked again, within reason."""
-    return min(outcome.retry_at or occasion.at, occasion.at + occasion.backoff.longest)
 
 
 def _doubt(person: Person, generation: int) -> Person:

@@ -7,10 +7,10 @@ change under way or about nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
 
 from services.diff.backoff import Backoff
 from services.diff.emissions import Emission, Fact, refused, skipped
+from services.diff.escrow import NO_FAILURE, escrowed
 from services.diff.groups.emissions import change_of, publish
 from services.diff.groups.group import Group, SentChange
 from services.diff.groups.membership import Need
@@ -19,11 +19,9 @@ from services.diff.groups.wanted import decide
 from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.changes import Operation
-from shared.contracts.ids import message_key
 from shared.contracts.public import EventName, UserStatus
 
 OPERATION_OF = {Need.ADD: Operation.ADD_MEMBERS, Need.REMOVE: Operation.REMOVE_MEMBERS}
-NO_FAILURE: Final[dict[str, Any]] = {"attempts": 0, "next_attempt_at": None, "failing_since": None, "escrows": 0}
 NEED_OF = {operation: need for need, operation in OPERATION_OF.items()}
 
 
@@ -100,7 +98,7 @@ def forget_escrow(group: Group, occasion: GroupOccasion) -> GroupDecision:
     """Stop trying what failed. The failure stays shown until something changes."""
     if group.failing_since is None and group.next_attempt_at is None:
         return unchanged(group, "Nothing is escrowed")
-    after = replace(group, attempts=0, next_attempt_at=None, failing_since=None, escrows=0)
+    after = replace(group, **NO_FAILURE)
     return finish(after, occasion, reason="The escrow was cleared by a restart")
 
 
@@ -239,34 +237,13 @@ def _refuse(
     """Note a failure that needs no word with the target, and try again later; it is told when it begins."""
     code = wanted.failure
     assert code is not None, "only a failure is refused"
-    after = escrowed(current, occasion, passes=False)
+    after = escrowed(current, occasion.backoff, occasion.at, passes=False)
     after = replace(after, entered=True, status=UserStatus.FAILED, reason_code=code, reasons=(wanted.reason,))
     emissions = []
     if before is None or (before.status, before.reason_code) != (after.status, after.reason_code):
         emissions.append(refused(after, wanted, code, occasion.at))
         facts = (*facts, Fact(event=EventName.FAILED, code=code))
     return finish(after, occasion, reason=wanted.reason, emissions=emissions, facts=facts)
-
-
-def escrowed(group: Group, occasion: GroupOccasion, *, passes: bool, asked: timedelta = timedelta(0)) -> Group:
-    """Return the group with its next attempt planned after a failure; the target may have ``asked`` for a longer wait."""
-    attempts, since = group.attempts + 1, group.failing_since or occasion.at
-    retry = occasion.backoff.plan(
-        message_key(group.job_id, group.object_id),
-        attempts=attempts,
-        escrows=group.escrows,
-        failing_since=since,
-        at=occasion.at,
-        passes=passes,
-    )
-    earliest = occasion.at + min(asked, occasion.backoff.longest)
-    return replace(
-        group,
-        attempts=attempts,
-        next_attempt_at=max(retry.at, earliest) if retry.at else None,
-        failing_since=since if retry.escrowed else group.failing_since,
-        escrows=group.escrows + retry.escrowed,
-    )
 
 
 def members_picked(group: Group, need: Need, members: Sequence[str], occasion: GroupOccasion) -> GroupDecision:

@@ -1,16 +1,15 @@
 """What an outcome changes: what the target is known to hold of a group, and whether and when the next attempt is made. Pure."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, Final
 
 from services.diff.emissions import Fact
 from services.diff.error_classes import Retrying, kind_of
+from services.diff.escrow import escrowed
 from services.diff.groups.core import (
     NEED_OF,
     GroupDecision,
     GroupOccasion,
-    escrowed,
     finish,
     settle,
     unchanged,
@@ -90,7 +89,7 @@ def _after_failure(
     if not wanted.writes:
         return settle(before, current, occasion)
     passes = not refused_ or kind_of(code).retrying is Retrying.QUICKLY
-    after = escrowed(current, occasion, passes=passes, asked=_asked(outcome, occasion))
+    after = escrowed(current, occasion.backoff, occasion.at, passes=passes, asked=outcome.retry_at)
     failed = after.escrows > current.escrows
     after = replace(
         after,
@@ -100,10 +99,6 @@ def _after_failure(
     )
     facts = [Fact(event=EventName.FAILED, operation=outcome.operation, code=code)] if failed else []
     return finish(after, occasion, reason=f"{outcome.result}: tried again later", facts=facts)
-
-
-def _asked(outcome: ProvisioningOutcome, occasion: GroupOccasion) -> timedelta:
-    return outcome.retry_at - occasion.at if outcome.retry_at else timedelta(0)
 
 
 def _members_ended(
@@ -134,7 +129,7 @@ def _members_ended(
         passes=passes,
     )
     failed = retry.escrowed
-    earliest = occasion.at + min(_asked(outcome, occasion), backoff.longest)
+    earliest = min(outcome.retry_at or occasion.at, occasion.at + backoff.longest)
     at = max(retry.at or occasion.at + backoff.longest, earliest)
     current = replace(current, member_attempts=attempts, members_at=at)
     facts = []

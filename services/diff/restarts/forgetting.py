@@ -5,6 +5,7 @@ from typing import Final
 
 from services.diff.core import Decision, Occasion, finish, settle, unchanged
 from services.diff.decision_table import decide
+from services.diff.escrow import NO_FAILURE
 from services.diff.person import Person
 from shared.contracts.public import UserStatus
 
@@ -18,10 +19,7 @@ def forget_escrow(person: Person, occasion: Occasion) -> Decision:
     waits = person.next_attempt_at is not None
     after = replace(
         person,
-        attempts=0,
-        next_attempt_at=None,
-        failing_since=None,
-        escrows=0,
+        **NO_FAILURE,
         status=UserStatus.FAILED if waits else person.status,
         reasons=(*person.reasons, FORGOTTEN) if waits else person.reasons,
     )
