@@ -8,14 +8,15 @@ from services.diff.backoff import Backoff
 from services.diff.groups.group import Group
 from services.diff.person import Person
 from shared.contracts.ids import message_key
+from shared.contracts.public import UserStatus
 
 S = TypeVar("S", Person, Group)
 
 NO_FAILURE: Final[dict[str, Any]] = {"attempts": 0, "next_attempt_at": None, "failing_since": None, "escrows": 0}
 """The fields of somebody who fails at nothing."""
-EXPIRED: Final = (
-    "It failed for so long that it is not tried again by itself: correct the cause, then retry the user or change it"
-)
+_BY_HAND: Final = "correct the cause, then retry the user, or change the object in the directory"
+EXPIRED: Final = f"It failed for so long that it is not tried again by itself: {_BY_HAND}"
+FORGOTTEN: Final = f"It is not tried again by itself, because a restart forgot the failure: {_BY_HAND}"
 
 
 def escrowed(subject: S, backoff: Backoff, at: datetime, *, passes: bool, asked: datetime | None = None) -> S:
@@ -41,3 +42,10 @@ def escrowed(subject: S, backoff: Backoff, at: datetime, *, passes: bool, asked:
         failing_since=since if retry.escrowed else subject.failing_since,
         escrows=subject.escrows + retry.escrowed,
     )
+
+
+def forgotten(subject: S) -> S:
+    """Return the user or group with its failures forgotten; one that waited for an attempt is shown as failed, with what can be done."""
+    if subject.next_attempt_at is None:
+        return replace(subject, **NO_FAILURE)
+    return replace(subject, **NO_FAILURE, status=UserStatus.FAILED, reasons=(*subject.reasons, FORGOTTEN))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from services.diff.backoff import Backoff
 from services.diff.emissions import Emission, Fact, refused, skipped
-from services.diff.escrow import NO_FAILURE, escrowed
+from services.diff.escrow import NO_FAILURE, escrowed, forgotten
 from services.diff.groups.emissions import change_of, publish
 from services.diff.groups.group import Group, SentChange
 from services.diff.groups.membership import Need
@@ -98,8 +98,7 @@ def forget_escrow(group: Group, occasion: GroupOccasion) -> GroupDecision:
     """Stop trying what failed. The failure stays shown until something changes."""
     if group.failing_since is None and group.next_attempt_at is None:
         return unchanged(group, "Nothing is escrowed")
-    after = replace(group, **NO_FAILURE)
-    return finish(after, occasion, reason="The escrow was cleared by a restart")
+    return finish(forgotten(group), occasion, reason="The escrow was cleared by a restart")
 
 
 def deletion_let_out(group: Group, occasion: GroupOccasion) -> GroupDecision:

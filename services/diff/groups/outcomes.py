@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.diff.emissions import Fact
 from services.diff.error_classes import Retrying, kind_of
-from services.diff.escrow import escrowed
+from services.diff.escrow import EXPIRED, escrowed
 from services.diff.groups.core import (
     NEED_OF,
     GroupDecision,
@@ -90,15 +90,17 @@ def _after_failure(
         return settle(before, current, occasion)
     passes = not refused_ or kind_of(code).retrying is Retrying.QUICKLY
     after = escrowed(current, occasion.backoff, occasion.at, passes=passes, asked=outcome.retry_at)
-    failed = after.escrows > current.escrows
+    failed, expired = after.escrows > current.escrows, after.next_attempt_at is None
+    reasons = (outcome.failure.message,) if outcome.failure else wanted.reasons
     after = replace(
         after,
         status=UserStatus.FAILED if failed else UserStatus.PENDING,
         reason_code=code or wanted.code,
-        reasons=(outcome.failure.message,) if outcome.failure else wanted.reasons,
+        reasons=(*reasons, EXPIRED) if expired else reasons,
     )
     facts = [Fact(event=EventName.FAILED, operation=outcome.operation, code=code)] if failed else []
-    return finish(after, occasion, reason=f"{outcome.result}: tried again later", facts=facts)
+    planned = EXPIRED if expired else "tried again later"
+    return finish(after, occasion, reason=f"{outcome.result}: {planned}", facts=facts)
 
 
 def _members_ended(

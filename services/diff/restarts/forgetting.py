@@ -1,29 +1,18 @@
 """What one person forgets by each scope of a restart. Pure (Microsoft Graph, "synchronizationJob: restart")."""
 
 from dataclasses import replace
-from typing import Final
 
 from services.diff.core import Decision, Occasion, finish, settle, unchanged
 from services.diff.decision_table import decide
-from services.diff.escrow import NO_FAILURE
+from services.diff.escrow import forgotten
 from services.diff.person import Person
-from shared.contracts.public import UserStatus
-
-FORGOTTEN: Final = "It is not tried again by itself, because a restart forgot the failure: retry the user or change it in the directory"
 
 
 def forget_escrow(person: Person, occasion: Occasion) -> Decision:
     """Stop trying what failed; an attempt under way comes to its end. The failure stays shown until something changes."""
     if person.failing_since is None and person.next_attempt_at is None:
         return unchanged(person, "Nothing is escrowed")
-    waits = person.next_attempt_at is not None
-    after = replace(
-        person,
-        **NO_FAILURE,
-        status=UserStatus.FAILED if waits else person.status,
-        reasons=(*person.reasons, FORGOTTEN) if waits else person.reasons,
-    )
-    return finish(person, after, occasion, reason="The escrow was cleared by a restart")
+    return finish(person, forgotten(person), occasion, reason="The escrow was cleared by a restart")
 
 
 def forget_link(person: Person, occasion: Occasion) -> Decision:

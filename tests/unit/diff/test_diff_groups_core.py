@@ -1,13 +1,16 @@
 """What happens to one group when something arrives, and what becomes of its members."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.diff.escrow import EXPIRED, FORGOTTEN
 from services.diff.groups.core import (
     GroupOccasion,
     assignment_arrived,
     deletion_let_out,
+    forget_escrow,
     forget_link,
     look_again,
     members_picked,
@@ -183,6 +186,27 @@ def test_a_failed_group_is_tried_again_when_its_time_has_come() -> None:
     assert group_changes(retry_due(failed, group_occasion())) == []
     again = retry_due(failed, group_occasion(at=failed.next_attempt_at))
     assert (group_change(again).generation, group_change(again).attempt) == (2, 2)
+
+
+def test_a_group_that_failed_for_too_long_says_that_it_is_not_tried_again_and_what_to_do() -> None:
+    group, creation = created()
+    long_ago = AT - group_occasion().backoff.expires
+    failing = replace(group, attempts=9, escrows=9, failing_since=long_ago)
+    told = failure(Code.INTERNAL_ERROR, "The target refused it")
+    decision = outcome_arrived(failing, group_outcome(creation, Result.FAILED, failure=told), group_occasion())
+    assert (decision.group.status, decision.group.next_attempt_at) == (UserStatus.FAILED, None)
+    assert decision.group.reasons == ("The target refused it", EXPIRED)
+    assert EXPIRED in decision.reason
+
+
+def test_a_restart_forgets_what_failed_and_says_so_of_a_group_that_waited_for_an_attempt() -> None:
+    group, creation = created()
+    waiting = outcome_arrived(group, group_outcome(creation, Result.RETRY_LATER), group_occasion()).group
+    assert waiting.status is UserStatus.PENDING
+    decision = forget_escrow(waiting, group_occasion())
+    assert (decision.group.status, decision.group.next_attempt_at) == (UserStatus.FAILED, None)
+    assert decision.group.reasons[-1] == FORGOTTEN
+    assert forget_escrow(decision.group, group_occasion()).group is decision.group
 
 
 def test_new_rules_and_a_forgotten_link_are_decided_about_anew() -> None:
