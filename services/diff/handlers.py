@@ -205,7 +205,10 @@ class Handlers:
 def _newest(
     batch: Sequence[Received[DirectoryAssignment]], known: dict[Key, Stored], rules: Mapping[str, Rules]
 ) -> list[Person]:
-    """Return the persons as they are by the newest assignment of the batch, of jobs where it matters whose a matching value is."""
+    """Return the persons as they are by the newest assignment of the batch, of jobs where it matters whose a matching value is.
+
+    Those who keep the values that they have are left out: most of a cycle without changes.
+    """
     newest: dict[Key, Person] = {}
     if not any(one.shared_values for one in rules.values()):
         return []
@@ -214,7 +217,11 @@ def _newest(
         before = newest.get(key) or (known[key].person if key in known else None)
         if before is None or item.message.sequence > before.assignment.sequence:
             newest[key] = with_assignment(before, item.message)
-    return list(newest.values())
+    return [
+        person
+        for key, person in newest.items()
+        if key not in known or not matching_values.keeps(known[key].person, person.assignment)
+    ]
 
 
 async def _select(tx: Transaction, received: Sequence[Received[M]]) -> tuple[list[Received[M]], dict[str, Rules]]:

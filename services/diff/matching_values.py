@@ -6,6 +6,7 @@ from services.diff.decision_table import digests_of
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.store import QUERIES, Key
+from shared.contracts.assignments import DirectoryAssignment
 from shared.contracts.message import Message
 from shared.contracts.outcomes import ProvisioningOutcome, Result
 from shared.runtime.database import Connection
@@ -23,6 +24,23 @@ async def note(connection: Connection, persons: Iterable[Person], rules: Mapping
         if rules[person.job_id].shared_values
     }
     return await hold(connection, QUERIES, wanted)
+
+
+def keeps(person: Person, assignment: DirectoryAssignment) -> bool:
+    """Return whether ``assignment`` leaves a person the matching values that are noted, and whether others have them is no matter.
+
+    That holds for whoever is linked, since nobody linked is matched, when nothing that a mapping reads is new. Other rules are another
+    matter: everybody is decided about anew by them.
+    """
+    known = person.assignment
+    return (
+        person.account is not None
+        and person.entered
+        and known.attributes == assignment.attributes
+        and known.lifecycle is assignment.lifecycle
+        and known.assigned is assignment.assigned
+        and known.roles == assignment.roles
+    )
 
 
 async def hold(connection: Connection, queries: Queries, wanted: Mapping[Key, frozenset[str]]) -> frozenset[Key]:
