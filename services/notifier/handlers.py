@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.notifier import store
 from services.notifier.core import Kind, Occurrence, fold
+from shared.contracts.changes import Operation
 from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, JobCondition, ProvisioningOutcome, Result
 from shared.runtime.transaction import Received, Transaction
@@ -28,6 +29,8 @@ async def _save(tx: Transaction, occurrences: Sequence[Occurrence | None]) -> No
 
 
 def _of_outcome(outcome: ProvisioningOutcome) -> Occurrence | None:
+    if outcome.operation is Operation.COMPARE:
+        return None  # it changed nothing at the target: whoever failed before is not well by it
     failed = outcome.result is Result.FAILED and outcome.failure is not None
     if not failed and outcome.result not in _RECOVERIES:
         return None

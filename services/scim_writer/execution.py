@@ -145,9 +145,10 @@ class Execution:
             self._frame.health.beat(self._loop)
             self._wake.clear()
             await self._say_condition()
+            probes = self._breaker.is_open and await self._has_cause()
+            if probes:
+                await self._probe()
             if self._breaker.is_open:
-                if self._job.active:
-                    await self._probe()
                 last_work = time.monotonic()
             elif self._due and (room := self._room()) > 0:
                 rows = await self._claim_rows(room)
@@ -159,7 +160,7 @@ class Execution:
                 last_work = time.monotonic()
             if time.monotonic() - last_work > IDLE_SECONDS:
                 break
-            await self._idle()
+            await self._idle(probes=probes)
         for _ in range(self._settings.scim_writer_max_in_flight):
             self._queue.put_nowait(None)
 
@@ -184,9 +185,16 @@ class Execution:
             self._queue.put_nowait(row)
         return rows
 
-    async def _idle(self) -> None:
+    async def _has_cause(self) -> bool:
+        """Return whether anything waits for the target: of a job that is not active, what an operator asked for alone."""
+        if self._job.active:
+            return True
+        async with self._frame.connection() as connection:
+            return await store.is_asked_for(connection, self._job.job_id)
+
+    async def _idle(self, *, probes: bool) -> None:
         wait = POLL_SECONDS
-        if self._breaker.is_open:
+        if probes and self._breaker.is_open:
             wait = min(wait, max(self._breaker.probe_at - time.monotonic(), 0.01))
         try:
             async with asyncio.timeout(wait):

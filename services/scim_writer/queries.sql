@@ -81,6 +81,9 @@ WHERE work.job_id = $1 AND work.object_id = due.object_id
 RETURNING work.object_id, work.generation, work.command, work.correlation_id, work.traceparent, work.tries, work.ambiguous,
           work.target_id, work.written, work.due_at, work.position;
 
+-- name: is_asked_for
+SELECT EXISTS (SELECT 1 FROM work WHERE job_id = $1 AND state = 'ready' AND command LIKE '%"onDemand":true%');
+
 -- name: claim_on_demand
 WITH due AS (
     SELECT object_id FROM work

@@ -127,6 +127,12 @@ async def announce(connection: Connection, job_ids: Iterable[str]) -> None:
         await connection.execute(QUERIES.notify, CHANNEL, jobs)
 
 
+async def is_asked_for(connection: Connection, job_id: str) -> bool:
+    """Return whether work that an operator asked for waits to be claimed."""
+    found: bool = await connection.fetchval(QUERIES.is_asked_for, job_id)
+    return found
+
+
 async def claim(connection: Connection, job_id: str, limit: int, *, only_on_demand: bool = False) -> list[ClaimedRow]:
     """Mark up to ``limit`` rows that are due as in flight and return them in order of arrival; all, or what operators asked for."""
     rows = await connection.fetch(QUERIES.claim_on_demand if only_on_demand else QUERIES.claim, job_id, limit)

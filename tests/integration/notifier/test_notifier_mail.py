@@ -12,6 +12,7 @@ import pytest
 
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
+from shared.contracts.changes import Operation
 from shared.contracts.failure_codes import Code
 from shared.contracts.message import ObjectType
 from shared.contracts.outcomes import ConditionState, ProvisioningOutcome
@@ -126,6 +127,23 @@ async def test_i6_a_user_that_keeps_failing_is_mailed_again_only_after_it_recove
         await notifier.settled("sent", "sent", "sent")
     codes = ["Timeout" in mail["text"] for mail in await inbox(sink, notifier)]
     assert codes == [False, True, False]
+
+
+async def test_a_comparison_is_neither_a_failure_nor_a_recovery(notifier: Notifier, sink: MailSink) -> None:
+    def comparison(outcome: ProvisioningOutcome) -> ProvisioningOutcome:
+        return outcome.model_copy(update={"operation": Operation.COMPARE})
+
+    await notifier.define()
+    async with notifier.sending():
+        await notifier.give(failed(generation=1), comparison(failed("compared")))
+        await notifier.settled("sent")
+        await notifier.give(comparison(succeeded(generation=2)))
+        await notifier.give(failed(generation=3))
+        await notifier.give(failed("other"))
+        await notifier.settled("sent", "sent")
+    mails = await inbox(sink, notifier)
+    assert ["u1" in mail["text"] for mail in mails] == [True, False]
+    assert not any("compared" in mail["text"] for mail in mails)
 
 
 async def test_late_messages_of_older_generations_are_no_failure_and_no_recovery(

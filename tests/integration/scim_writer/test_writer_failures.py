@@ -2,6 +2,8 @@
 
 import time
 
+from prometheus_client import REGISTRY
+
 from shared.contracts.control import ScheduleState
 from shared.contracts.failure_codes import Code
 from shared.contracts.outcomes import ConditionState, Result
@@ -211,6 +213,42 @@ async def test_what_an_operator_asked_for_is_written_while_the_job_is_paused_and
         assert outcome.object_id == "asked-for"
         assert [account["externalId"] for account in bench.accounts()] == ["asked-for"]
         assert await bench.states() == {"waits": "ready", "asked-for": "settled"}
+
+
+async def test_what_an_operator_asked_for_is_written_when_a_refused_token_was_corrected_though_the_job_is_paused(
+    database_url: str,
+) -> None:
+    async with a_bench(database_url) as bench:
+        await bench.save_job(schedule=ScheduleState.PAUSED)
+        bench.configuration.expired = True
+        await bench.take(a_command(bench.job_id, "waits"), a_command(bench.job_id, "asked-for", on_demand=True))
+        async with executing(bench):
+            await eventually(bench.conditions)
+            bench.configuration.expired = False
+            token = bench.target.scim.configurations.reissue(bench.configuration)
+            await bench.save_job(token=token)
+            [outcome] = await eventually(bench.outcomes)
+        assert (outcome.object_id, outcome.result) == ("asked-for", Result.DONE)
+        assert [account["externalId"] for account in bench.accounts()] == ["asked-for"]
+
+
+async def test_a_stopped_target_of_a_paused_job_is_left_in_peace_while_nobody_asks_for_anything(
+    database_url: str,
+) -> None:
+    async with a_bench(database_url) as bench:
+        bench.configuration.expired = True
+        await bench.take(a_command(bench.job_id, "waits"))
+        async with executing(bench):
+            await eventually(bench.conditions)
+        await bench.save_job(schedule=ScheduleState.PAUSED)
+        asked = sum(bench.requests.values())
+        async with executing(bench):
+            name, labels = "seatkeeper_target_breaker_open", {"job": bench.job_id}
+            await eventually(lambda: REGISTRY.get_sample_value(name, labels) == 1)
+            assert sum(bench.requests.values()) == asked
+            await bench.take(a_command(bench.job_id, "asked-for", on_demand=True))
+            await eventually(lambda: sum(bench.requests.values()) > asked)
+        assert {item.state for item in await bench.conditions()} == {ConditionState.RAISED}
 
 
 async def test_a_paused_job_is_not_written_to_until_it_is_started(database_url: str) -> None:
