@@ -36,9 +36,12 @@ def kafka(servers: Servers) -> str:
     return servers.kafka_bootstrap_servers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def live() -> AsyncIterator[LiveSystem]:
-    """The whole system as child processes, with simulators and one job; shared by everything that looks at it from outside."""
+    """The whole system as child processes, with simulators and one job; shared by the tests of a module that look at it from outside.
+
+    Not by all modules: while nobody looks at it, it would take a third of a processor away from the other tests.
+    """
     async with live_system() as running:
         yield running
 
