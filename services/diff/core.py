@@ -11,7 +11,7 @@ from services.diff.backoff import Backoff
 from services.diff.decision_table import decide
 from services.diff.emissions import Emission, Fact, change_of, publish, refused, skipped
 from services.diff.escrow import NO_FAILURE, escrowed
-from services.diff.person import Person, Sent
+from services.diff.person import Person, Sent, altered
 from services.diff.rules import Rules
 from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
@@ -227,7 +227,7 @@ def _rest(
         facts = (*facts, Fact(event=EventName.FEED_REMOVE, code=wanted.code))
     if wanted.forgets:
         current = replace(current, account=None)
-    after = replace(
+    after = altered(
         current,
         entered=wanted.in_scope,
         status=_status_at_rest(current, wanted, occasion.rules),

@@ -1,9 +1,9 @@
 """What diff does with each message type and when attempts are due: load the batch, decide in memory, save the batch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.diff import matching_values, store
 from services.diff.backoff import Backoff
@@ -69,11 +69,17 @@ class Handlers:
             key = key_of(item.message)
             stored = known.get(key)
             before = stored.person if stored else None
-            occasion = self.occasion(tx, rules[key[0]], item.envelope.correlation_id, taken=key in taken)
-            # Whoever was asked for waits for no cycle: no mark follows.
-            cycle = None if item.message.request_id else item.message.cycle_id
+            occasion = self.occasion(
+                tx,
+                rules[key[0]],
+                item.envelope.correlation_id,
+                taken=key in taken,
+                # Whoever was asked for waits for no cycle: no mark follows.
+                cycle=None if item.message.request_id else item.message.cycle_id,
+                rejected=rejected,
+            )
             arrived = demanded if item.message.request_id else assignment_arrived
-            decision = arrived(before, item.message, replace(occasion, cycle=cycle, rejected=rejected))
+            decision = arrived(before, item.message, occasion)
             emit(tx, decision, item.envelope)
             if decision.person is before:
                 continue
@@ -161,8 +167,8 @@ class Handlers:
         taken = await matching_values.note(tx.connection, (one.person for one in there.values()), rules)
         changed: dict[Key, Person] = {}
         for key, one in there.items():
-            occasion = self.occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken)
-            decision = decide(one.person, replace(occasion, cycle=cycle))
+            occasion = self.occasion(tx, rules[key[0]], one.flow.correlation_id, taken=key in taken, cycle=cycle)
+            decision = decide(one.person, occasion)
             if decision.person != one.person or decision.emissions:
                 emit(tx, decision, envelope_of(one.person.assignment, one.flow, tx.now))
                 changed[key] = decision.person
@@ -197,9 +203,9 @@ class Handlers:
                 persons[key] = changed[key] = decision.person
         await save_decided(tx, loaded, changed, rules)
 
-    def occasion(self, tx: Transaction, rules: Rules, txn: str, *, taken: bool = False) -> Occasion:
-        """Return by which rules and when a decision is taken, without a cycle as the cause."""
-        return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken)
+    def occasion(self, tx: Transaction, rules: Rules, txn: str, **more: Any) -> Occasion:
+        """Return by which rules and when a decision is taken; ``more`` are further fields of the occasion."""
+        return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, **more)
 
 
 def _newest(

@@ -1,7 +1,7 @@
 """What is known of one person in one job: wanted by the directory, sent towards the target, confirmed by it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -94,6 +94,13 @@ class Person:
     def is_active(self, path: str) -> bool:
         """Return whether the target confirmed an account that attribute ``path`` does not say is out of use."""
         return self.account is not None and self.account.resource.get(path) is not False
+
+
+def altered(person: Person, **values: Any) -> Person:
+    """Return the person with these fields; the very same one who has them already, since a copy costs as much as a decision."""
+    if all(getattr(person, name) == value for name, value in values.items()):
+        return person
+    return replace(person, **values)
 
 
 _BESIDES_ASSIGNMENT = tuple(field.name for field in fields(Person) if field.name != "assignment")
