@@ -300,6 +300,23 @@ async def test_an_account_that_was_found_for_two_is_linked_to_one(frame: Frame, 
         assert await connection.fetchval("SELECT count(*) FROM person WHERE linked") == 1
 
 
+async def test_who_is_linked_keeps_a_matching_value_when_seen_again_and_lets_it_go_with_another(
+    frame: Frame, by: Any
+) -> None:
+    by(by_name())
+    await give(frame, named("first"))
+    [sent] = await emitted(frame)
+    await give(frame, outcome(sent))
+    await give(frame, named("first", 2))
+    await give(frame, named("second"))
+    assert await statuses(frame) == {"first": "provisioned", "second": "DuplicateSourceEntries"}
+    await give(frame, named("first", 3, name="eve@example.org"))
+    async with frame.transaction() as tx:
+        tx.now = tx.now + BACKOFF.longest
+        assert await HANDLERS.retries(tx) == 1
+    assert [item.object_id for item in await emitted(frame)] == ["first", "first", "second"]
+
+
 async def test_no_matching_value_is_kept_where_people_can_read_it(frame: Frame, by: Any) -> None:
     by(by_name())
     await give(frame, named("first"))
