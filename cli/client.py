@@ -79,6 +79,12 @@ class Client:
         raise CommandFailedError(f"Say which job you mean, with --job or as JOB. Known jobs: {known}.")
 
 
+def why(reason: str) -> dict[str, str]:
+    """Return the header that carries the reason of an operator."""
+    words = " ".join(reason.split())  # a header has one line
+    return {"X-Seatkeeper-Reason": words} if words else {}
+
+
 def _problem(status: int, content: bytes) -> str:
     try:
         problem = orjson.loads(content)
@@ -146,3 +152,4 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 job_argument = click.argument("job", required=False)
 """JOB as an argument: id, its beginning, or display name; the only one when it is left out."""
 job_option = click.option("--job", help="Job id, its beginning, or display name  [default: the only one]")
+reason_option = click.option("--reason", default="", help="Why; kept in the audit log.")

@@ -6,14 +6,14 @@ from typing import IO, Any
 import click
 import orjson
 
-from cli.client import Client, job_option, json_option, with_console
+from cli.client import Client, job_option, json_option, reason_option, why, with_console
 from cli.failures import CommandFailedError
 from cli.output import print_json, print_table
 
 
 @click.group()
 def jobs() -> None:
-    """List, create and show synchronization jobs."""
+    """List, create, show, change and delete synchronization jobs."""
 
 
 @jobs.command("list")
@@ -51,6 +51,48 @@ async def create(client: Client, file: IO[bytes], as_json: bool) -> None:
         print_json(created)
     else:
         click.echo(f"Created job {created['id']}. Next: seatkeeper secrets, then seatkeeper test-connection.")
+
+
+@jobs.command("update")
+@click.argument("file", type=click.File("rb"))
+@job_option
+@click.option("--preview", help="Id of the preview that showed it; anything else than what was shown is refused.")
+@reason_option
+@json_option
+@with_console
+async def update(
+    client: Client, file: IO[bytes], job: str | None, *, preview: str | None, reason: str, as_json: bool
+) -> None:
+    """Change a job by FILE, a JSON merge patch (RFC 7396; - reads standard input).
+
+    What it names is changed, null brings the default back, and everything else stays.
+    """
+    patch = _definition(file)
+    job_id = await client.only_job(job)
+    query = {"preview": preview} if preview else None
+    changed = await client.request("PATCH", f"/jobs/{job_id}", patch, query=query, headers=why(reason))
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"Job {job_id} is changed. Look at it with: seatkeeper jobs show")
+
+
+@jobs.command("delete")
+@job_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option
+@json_option
+@with_console
+async def delete(client: Client, job: str | None, *, yes: bool, reason: str, as_json: bool) -> None:
+    """Delete a job. Accounts at the target stay as they are; what was noted about its users is erased."""
+    job_id = await client.only_job(job)
+    if not (yes or click.confirm(f"Delete job {job_id}? The accounts at its target stay as they are", err=True)):
+        raise CommandFailedError("Nothing was deleted.")
+    await client.request("DELETE", f"/jobs/{job_id}", headers=why(reason))
+    if as_json:
+        print_json({"id": job_id, "ok": True})
+    else:
+        click.echo(f"Job {job_id} is deleted.")
 
 
 def _definition(file: IO[bytes]) -> Any:

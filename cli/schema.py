@@ -6,11 +6,9 @@ from typing import IO, Any
 import click
 import orjson
 
-from cli.client import Client, job_argument, json_option, with_console
+from cli.client import Client, job_argument, json_option, reason_option, why, with_console
 from cli.failures import CommandFailedError
 from cli.output import ago, print_json, print_table, printable
-
-_REASON = click.option("--reason", default="", help="Why; kept in the audit log.")
 
 
 @click.group()
@@ -116,7 +114,7 @@ def _write(file: Path, document: Any) -> None:
 )
 @click.option("--check", is_flag=True, help="Only look through it; nothing is saved.")
 @click.option("--preview", help="Id of the preview that showed it; anything else than what was shown is refused.")
-@_REASON
+@reason_option
 @json_option
 @with_console
 async def import_(
@@ -136,7 +134,7 @@ async def import_(
     except orjson.JSONDecodeError as error:
         raise CommandFailedError(f"{file.name} is not JSON: {error}") from None
     query = {"validateOnly": "true"} if check else {"preview": preview} if preview else {}
-    saved = await client.put(f"/jobs/{job_id}/schema", document, headers=_why(reason), **query)
+    saved = await client.put(f"/jobs/{job_id}/schema", document, headers=why(reason), **query)
     if as_json:
         print_json(saved)
         return
@@ -184,22 +182,17 @@ def _what(item: dict[str, Any]) -> str:
 @schema.command("restore")
 @job_argument
 @click.option("--version", type=click.IntRange(0), help="Which version  [default: the default of the template]")
-@_REASON
+@reason_option
 @json_option
 @with_console
 async def restore(client: Client, job: str | None, version: int | None, reason: str, as_json: bool) -> None:
     """Put an earlier version of the schema of JOB in force, or the default of its template; a new initial cycle follows."""
     path = f"/jobs/{await client.only_job(job)}/schema/versions/{version or 0}/restore"
-    saved = await client.request("POST", path, headers=_why(reason))
+    saved = await client.request("POST", path, headers=why(reason))
     if as_json:
         print_json(saved)
     else:
         _say(saved)
-
-
-def _why(reason: str) -> dict[str, str]:
-    words = " ".join(reason.split())  # a header has one line
-    return {"X-Seatkeeper-Reason": words} if words else {}
 
 
 def _say(saved: dict[str, Any]) -> None:

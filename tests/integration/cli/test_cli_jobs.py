@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.commands import Command, seatkeeper
+from tests.support.commands import Command, Ran, seatkeeper
 from tests.support.eventually import eventually
 from tests.support.systems import SEATS, LiveSystem, definition_for
 from tests.support.traffic import come_to_rest, provisioned
@@ -89,6 +89,26 @@ async def test_a_job_that_does_not_exist_is_told_with_those_that_do(live: LiveSy
     ran = await command("status", "--job", "nobody-knows-it")
     assert ran.code == 1
     assert live.job_id in ran.sentence
+
+
+async def test_a_job_is_changed_by_what_a_file_names_and_deleted_when_that_is_confirmed(
+    live: LiveSystem, command: Command
+) -> None:
+    definition = definition_for(live.stage, await live.simulated.graph("GET", "/config"), name="Another")
+    made = (await command("jobs", "create", "-", "--json", stdin=orjson.dumps(definition))).json["id"]
+
+    async def update(patch: Any) -> Ran:
+        return await command("jobs", "update", "-", "--job", "Another", "--reason", "slower", stdin=orjson.dumps(patch))
+
+    assert (await update({"settings": {"interval": "PT7S"}})).code == 0
+    shown = (await command("jobs", "show", "--job", made, "--json")).json
+    assert (shown["settings"]["interval"], shown["settings"]["removalConfirmation"]) == ("PT7S", "PT1S")
+    refused = await update({"settings": {"interval": "seldom"}})
+    assert (refused.code, "settings.interval" in refused.sentence) == (1, True)
+    kept = await command("jobs", "delete", "--job", made, stdin=b"n\n")
+    assert (kept.code, made in (await command("jobs", "list")).out) == (1, True)
+    deleted = await command("jobs", "delete", "--job", made, "--yes")
+    assert (deleted.code, made in (await command("jobs", "list")).out) == (0, False)
 
 
 async def test_a_job_is_paused_started_and_restarted(live: LiveSystem, command: Command) -> None:
