@@ -8,7 +8,7 @@ import orjson
 
 from cli.client import Client, job_option, json_option, reason_option, why, with_console
 from cli.failures import CommandFailedError
-from cli.output import print_json, print_table
+from cli.output import print_json, print_table, with_advice
 
 
 @click.group()
@@ -145,9 +145,8 @@ async def test_connection(client: Client, job: str | None, as_json: bool) -> Non
         print_json(result)
     else:
         for check in result["checks"]:
-            advice = f" {check['advice']}" if check.get("advice") else ""
             verdict = "not tested" if not check["tested"] else "ok" if check["ok"] else "FAILED"
-            click.echo(f"{check['name']}: {verdict}. {check['message']}{advice}")
+            click.echo(f"{check['name']}: {verdict}. {with_advice(check['message'], check.get('advice'))}")
     if not result["ok"]:
         sys.exit(1)
 

@@ -31,6 +31,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
+def with_advice(message: str, advice: str | None) -> str:
+    """Return what happened and what to do about it, as sentences of their own."""
+    return f"{message.rstrip('.')}. {advice}" if advice else message
+
+
 def ago(when: str | None) -> str:
     """Return how long ago an RFC 3339 time was, in words."""
     if not when:

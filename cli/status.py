@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.client import Client, job_option, json_option, with_console
-from cli.output import ago, print_json
+from cli.output import ago, print_json, with_advice
 
 REFRESH_SECONDS = 0.5
 
@@ -51,7 +51,7 @@ def view(job: dict[str, Any]) -> Any:
         counts.add_row(name, f"{count:>7,}")
     lines: list[Any] = [head, Text(_cycle(state)), counts]
     lines += [
-        Text(f"! {condition['failure']['message']} {condition['failure']['advice']}", style="red")
+        Text(f"! {with_advice(condition['failure']['message'], condition['failure']['advice'])}", style="red")
         for condition in state["conditions"]
         if condition.get("failure")
     ]

@@ -198,7 +198,10 @@ def judge_service_principal(status: int, body: bytes) -> Check:
         )
     if status == 404:
         message = "There is no such service principal in the tenant (404)"
-        advice = "Check source.servicePrincipalId of the job: it is the object id of the enterprise application."
+        advice = (
+            "Check source.servicePrincipalId of the job: it is the object id of the enterprise application, not its "
+            "application (client) id."
+        )
         return _refused("source", Code.SOURCE_REFUSED, message, advice)
     advice = "Check source.graphRoot of the job; for the public cloud it is https://graph.microsoft.com"
     if status == 200 or 300 <= status < 400:
