@@ -250,6 +250,21 @@ async def test_a_user_on_demand_is_followed_to_the_outcome_by_its_correlation_id
     assert (await console.call("GET", where)).status == 200
 
 
+async def test_a_redacted_value_is_neither_kept_nor_shown_of_a_user_on_demand(console: Console) -> None:
+    job = await ready(console, "u1")
+    where = (await demand(console, job, {"user": "u1"})).headers["Location"]
+    created = outcome("u1", 2, job=job).model_copy(
+        update={"modified": (), "resource": {"userName": "canary", "title": "Buyer"}, "redacted": ("userName",)}
+    )
+    mine, flow = received(created), await correlation(console)
+    object.__setattr__(mine, "envelope", mine.envelope.__class__(**(_fields(mine.envelope) | {"correlation_id": flow})))
+    await deliver(console.frame, [mine])
+    shown = (await console.call("GET", where)).json["modifiedProperties"]
+    assert {item["displayName"]: item["newValue"] for item in shown} == {"userName": "[Redact]", "title": "Buyer"}
+    (row,) = await console.rows("SELECT demand::text AS kept FROM demand WHERE job_id = $1", job)
+    assert "canary" not in row["kept"]
+
+
 def _fields(envelope: Any) -> dict[str, Any]:
     return {name: getattr(envelope, name) for name in envelope.__slots__}
 
