@@ -69,7 +69,8 @@ def accept(document: Mapping[str, Any], template: str) -> Accepted:
     try:
         text = orjson.dumps(parsed.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     except orjson.JSONEncodeError:
-        raise _refused("NotText", "an annotation holds what is no text", "remove it") from None
+        message = "an annotation or an API expression holds what is no text, or a number of more than 64 bits"
+        raise _refused("NotText", message, "remove it") from None
     if len(text) > LARGEST_SCHEMA_BYTES:
         message = f"the schema has {len(text):,} bytes, and {LARGEST_SCHEMA_BYTES:,} can be kept"
         raise _refused("TooLarge", message, "remove attributes from directories that no mapping uses")

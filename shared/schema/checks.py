@@ -55,6 +55,11 @@ class Checked:
 
 def read_schema(document: Mapping[str, Any]) -> SynchronizationSchema:
     """Return the schema that a JSON document says; raises ``SchemaRefusedError`` with every place that does not fit."""
+    nul = Findings()
+    for place in _places_of_nul(document):
+        nul.error(place, "NulCharacter", "the text holds the character NUL (U+0000), which cannot be kept", "remove it")
+    if nul.all():
+        raise SchemaRefusedError(nul.all())
     try:
         return SynchronizationSchema.model_validate(document)
     except ValidationError as error:
@@ -63,6 +68,22 @@ def read_schema(document: Mapping[str, Any]) -> SynchronizationSchema:
             path = ".".join(str(step) for step in item["loc"])
             found.error(path, "InvalidDocument", f"the value {item['msg'][:1].lower()}{item['msg'][1:]}", "correct it")
         raise SchemaRefusedError(found.all()) from None
+
+
+def _places_of_nul(document: Mapping[str, Any]) -> list[str]:
+    """Return the place of every text with a NUL, which PostgreSQL's jsonb refuses; of a name that has one, the place that it stands in."""
+    found: list[str] = []
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str) and "\x00" in value:
+            found.append(place)
+        elif isinstance(value, Mapping):
+            found.extend(place for name in value if "\x00" in name)
+            waiting.extend((f"{place}.{name}".lstrip("."), item) for name, item in value.items() if "\x00" not in name)
+        elif isinstance(value, list | tuple):
+            waiting.extend((f"{place}.{index}".lstrip("."), item) for index, item in enumerate(value))
+    return sorted(found)
 
 
 def check_schema(schema: SynchronizationSchema, template: Template) -> Checked:

@@ -259,6 +259,14 @@ CASES = {
     "a number where text belongs": Case(
         "InvalidDocument", f"{THIRD}.targetAttributeName", document(row("title", "[jobTitle]") | {"targetAttributeName": 7})
     ),
+    "a priority that fits no column": Case(
+        "InvalidDocument", "synchronizationRules.0.priority", with_rule(priority=2**70)
+    ),
+    "a NUL in a text": Case("NulCharacter", f"{THIRD}.defaultValue", document(row("title", defaultValue="a\x00b"))),
+    "a NUL in an annotation": Case(
+        "NulCharacter", "@odata.context.0", document() | {"@odata.context": ["a\x00b"]}
+    ),
+    "a NUL in a name": Case("NulCharacter", THIRD, document(row("title", "[jobTitle]") | {"@x\x00": 1})),
     "a precedence below zero": Case(
         "InvalidDocument", f"{THIRD}.matchingPriority", document(row("title", "[jobTitle]", matchingPriority=-1))
     ),
