@@ -15,7 +15,7 @@ from shared.contracts.synchronization_schema import (
     SynchronizationSchema,
 )
 from shared.contracts.templates.template import Template
-from shared.schema.checks_of_attributes import AttributeChecks, Row, maps_activity
+from shared.schema.checks_of_attributes import AttributeChecks, Row, doubt_of_activity, maps_activity, reading_activity
 from shared.schema.checks_of_filters import check_filter
 from shared.schema.conversion import ConversionError, converter
 from shared.schema.findings import Finding, Findings, SchemaRefusedError
@@ -219,6 +219,15 @@ class _SchemaChecks:
 
 def _activity(at: str, rows: list[Row], activity: Row | None, findings: Findings) -> None:
     if activity is not None:
+        doubt = doubt_of_activity(activity)
+        rivals = [row for row in reading_activity(rows) if row is not activity and doubt_of_activity(row) == doubt]
+        if rivals:
+            name, other = activity.definition.name, rivals[0].definition.name
+            message = (
+                f"{other} is mapped from IsSoftDeleted as {name} is, and {name} is what is written when somebody leaves"
+            )
+            remedy = "map IsSoftDeleted to one boolean alone, or put the one that is meant first"
+            findings.warning(f"{rivals[0].at}.source", "AmbiguousActivity", message, remedy)
         return
     active = next((row for row in rows if target_key(row.definition.name) == "active"), None)
     place = f"{active.at}.source" if active else f"{at}.attributeMappings"

@@ -240,5 +240,17 @@ def _arguments(node: Node, function: str = "") -> list[tuple[str, Attribute]]:
 
 
 def maps_activity(rows: list[Row]) -> Row | None:
-    """Return the row that leaving changes: the one mapped from ``IsSoftDeleted``."""
-    return next((row for row in rows if IS_SOFT_DELETED in row.source.names), None)
+    """Return the row that leaving changes: of those mapped from ``IsSoftDeleted`` the surest one, and of equals the first."""
+    return min(reading_activity(rows), key=doubt_of_activity, default=None)
+
+
+def reading_activity(rows: list[Row]) -> list[Row]:
+    """Return the rows mapped from ``IsSoftDeleted``."""
+    return [row for row in rows if IS_SOFT_DELETED in row.source.names]
+
+
+def doubt_of_activity(row: Row) -> int:
+    """Return how doubtful it is that this target says whether an account can be used: 0 for ``active``, 1 for a boolean, 2 otherwise."""
+    if parse_target_path(row.definition.name).key == "active":
+        return 0
+    return 1 if row.definition.type is AttributeType.BOOLEAN and not row.definition.multivalued else 2

@@ -244,6 +244,12 @@ CASES = {
         document(row("active", "[accountEnabled]"), base=USER_ROWS[:1]),
         Severity.WARNING,
     ),
+    "two attributes that could be the activity": Case(
+        "AmbiguousActivity",
+        f"{THIRD}.source",
+        document(row("userType", "[IsSoftDeleted]"), row("title", "[IsSoftDeleted]"), base=USER_ROWS[:1]),
+        Severity.WARNING,
+    ),
     "a value that never settles": Case(
         "NeverSettles", f"{THIRD}.source.expression", document(row("nickName", "Now()")), Severity.WARNING
     ),

@@ -22,6 +22,7 @@ from tests.support.builders_schema import (
     USER_ROWS,
     clause,
     compiled,
+    document,
     entra_export,
     row,
 )
@@ -272,6 +273,25 @@ def test_the_three_filters_are_asked_apart() -> None:
     assert (mapping.in_scope(RECORD).passed, mapping.reads(RECORD), mapping.belongs(RECORD)) == (False, False, True)
     assert mapping.in_scope(RECORD).failed == ("sales department EQUALS Sales",)
     assert mapping.in_scope({**RECORD, "department": "Sales"}).passed
+
+
+@pytest.mark.parametrize(
+    ("targets", "chosen"),
+    [
+        (("userType", "active"), "active"),
+        (("userType", "ACTIVE"), "active"),
+        (("userType", "enabled"), "enabled"),
+        (("userType", "title"), "userType"),
+        (("title",), "title"),
+    ],
+    ids=["active", "active spelt otherwise", "a boolean", "the first of equals", "the only one"],
+)
+def test_leaving_is_written_to_active_wherever_its_mapping_stands(targets: tuple[str, ...], chosen: str) -> None:
+    made = document(*(row(path, "[IsSoftDeleted]") for path in targets), base=USER_ROWS[:1])
+    made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
+    own = {"name": "User", "attributes": [{"name": "enabled", "type": "Boolean"}]}
+    made["directories"] = [{"name": "T", "objects": [own]}]
+    assert compile_schema(read_schema(made), SCIM).users.active_path == chosen
 
 
 def test_deprovisioning_is_entras_unless_the_mapping_says_otherwise() -> None:
