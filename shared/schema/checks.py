@@ -17,19 +17,9 @@ from shared.contracts.synchronization_schema import (
 from shared.contracts.templates.template import Template
 from shared.schema.checks_of_attributes import AttributeChecks, Row, doubt_of_activity, maps_activity, reading_activity
 from shared.schema.checks_of_filters import check_filter
-from shared.schema.conversion import ConversionError, converter
+from shared.schema.checks_of_options import check_options
 from shared.schema.findings import Finding, Findings, SchemaRefusedError
-from shared.schema.options import (
-    FLOW_NULL_VALUES,
-    FORMAT_KEY,
-    PREFIX,
-    Action,
-    Deprovisioning,
-    OptionError,
-    Options,
-    read_options,
-    read_switch,
-)
+from shared.schema.options import FORMAT_KEY, Options
 from shared.schema.target_attributes import object_type_of, target_attributes, target_key
 
 
@@ -171,50 +161,13 @@ class _SchemaChecks:
         activity = maps_activity(rows)
         if users:
             _activity(at, rows, activity, findings)
+        if users or mapping.enabled:
             _required(at, rows, known, findings)
         if not mapping.flow_types:
             message = "no target object action is allowed, so nothing is ever written"
             findings.warning(f"{at}.flowTypes", "NoActions", message, f"allow some of {', '.join(ObjectFlow)}")
-        options = self._options(at, mapping, rows)
+        options = check_options(at, mapping, kind, rows=rows, template=self.template, findings=findings)
         return CheckedMapping(object_type=kind, mapping=mapping, rows=tuple(rows), activity=activity, options=options)
-
-    def _options(self, at: str, mapping: ObjectMapping, rows: list[Row]) -> Options:
-        capabilities, place = self.template.capabilities, f"{at}.metadata"
-        kind = object_type_of(mapping.source_object_name) or ObjectType.USER
-        try:
-            options = read_options(mapping.metadata, kind, capabilities)
-            for row in rows:
-                read_switch(row.definition.metadata, FLOW_NULL_VALUES)
-        except OptionError as error:
-            self.findings.error(place, "InvalidOption", error.message, error.remedy)
-            return read_options((), kind, capabilities)
-        said = {entry.key for entry in mapping.metadata}
-        can_delete = capabilities.group_delete if kind is ObjectType.GROUP else capabilities.delete
-        for event, step in options.deprovisioning.items():
-            key = f"{PREFIX}When{event}"
-            if key not in said:
-                continue
-            if step.action is Action.DELETE and not can_delete:
-                message = f"{key} asks for delete, and {self.template.display_name} does not delete"
-                self.findings.error(place, "DeleteUnsupported", message, "use disable or none")
-            if step.action is Action.DISABLE and maps_activity(rows) is None:
-                message = f"{key} asks for disable, and nothing is mapped from IsSoftDeleted"
-                self.findings.error(place, "DisableUnsupported", message, "map IsSoftDeleted, or use none")
-            if step.action is Action.SET_ATTRIBUTE:
-                self._set_attribute(place, key, step, rows)
-        return options
-
-    def _set_attribute(self, at: str, key: str, step: Deprovisioning, rows: list[Row]) -> None:
-        row = next((row for row in rows if row.definition.name == step.attribute), None)
-        if row is None:
-            message = f"{key} sets {step.attribute}, which is not mapped"
-            self.findings.error(at, "UnknownTargetAttribute", message, "name an attribute that is mapped")
-            return
-        try:
-            converter(row.definition.type, multivalued=row.definition.multivalued)(step.value)
-        except ConversionError as error:
-            message = f"the value that {key} sets {error}"
-            self.findings.error(at, "WrongType", message, f"give {step.attribute} a fitting value")
 
 
 def _activity(at: str, rows: list[Row], activity: Row | None, findings: Findings) -> None:

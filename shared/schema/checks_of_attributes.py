@@ -1,6 +1,6 @@
 """What can be wrong with the attribute mappings of one object mapping."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
@@ -239,12 +239,12 @@ def _arguments(node: Node, function: str = "") -> list[tuple[str, Attribute]]:
     return []
 
 
-def maps_activity(rows: list[Row]) -> Row | None:
+def maps_activity(rows: Sequence[Row]) -> Row | None:
     """Return the row that leaving changes: of those mapped from ``IsSoftDeleted`` the surest one, and of equals the first."""
     return min(reading_activity(rows), key=doubt_of_activity, default=None)
 
 
-def reading_activity(rows: list[Row]) -> list[Row]:
+def reading_activity(rows: Sequence[Row]) -> list[Row]:
     """Return the rows mapped from ``IsSoftDeleted``."""
     return [row for row in rows if IS_SOFT_DELETED in row.source.names]
 

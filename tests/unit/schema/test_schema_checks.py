@@ -1,5 +1,6 @@
 """What cannot be done is refused by name and place; what is probably not meant is a warning."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.builders_schema import (
 )
 
 USERS = "synchronizationRules.0.objectMappings.0"
+GROUPS = "synchronizationRules.0.objectMappings.1"
 THIRD = f"{USERS}.attributeMappings.2"
 
 
@@ -37,6 +39,19 @@ def with_rule(**more: Any) -> dict[str, Any]:
 
 def told(key: str, value: str) -> dict[str, Any]:
     return document(metadata=[{"key": key, "value": value}])
+
+
+def left(attribute: str, value: Any) -> list[dict[str, Any]]:
+    """Metadata that sets an attribute of who leaves."""
+    return [{"key": "Seatkeeper.WhenUnassigned", "value": json.dumps({"setAttribute": attribute, "value": value})}]
+
+
+def defined(attribute: str, key: str, value: str) -> dict[str, Any]:
+    """A mapping to an attribute whose definition in the schema's own directory says something."""
+    own = {"name": attribute, "metadata": [{"key": key, "value": value}]}
+    made = document(row(attribute, "[jobTitle]"))
+    made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
+    return made | {"directories": [{"name": "T", "objects": [{"name": "User", "attributes": [own]}]}]}
 
 
 @dataclass(frozen=True)
@@ -204,6 +219,37 @@ CASES = {
         f"{USERS}.metadata",
         told("Seatkeeper.WhenUnassigned", '{"setAttribute": "title", "value": "Left"}'),
     ),
+    "a reference to set": Case(
+        "NotAReference", f"{USERS}.metadata",
+        document(row(f"{ENTERPRISE}:manager", "[manager]"), metadata=left(f"{ENTERPRISE}:manager", "u-1")),
+    ),
+    "a matching attribute to empty": Case(
+        "EmptyValue", f"{USERS}.metadata",
+        document(row("externalId", "[objectId]", matchingPriority=2), metadata=left("externalId", " ")),
+    ),
+    "a required attribute to empty": Case("EmptyValue", f"{USERS}.metadata", document(metadata=left("userName", ""))),
+    "a word to set where a boolean is": Case("WrongType", f"{USERS}.metadata", document(metadata=left("active", "no"))),
+    "a NUL to set": Case(
+        "NulCharacter", f"{USERS}.metadata", document(row("title", "[jobTitle]"), metadata=left("title", "a\x00b"))
+    ),
+    "a group that is to be disabled": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata",
+        with_groups(metadata=[{"key": "Seatkeeper.WhenUnassigned", "value": "disable"}]),
+    ),
+    "an attribute to set of a group": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata", with_groups(metadata=left("displayName", "Left"))
+    ),
+    "links of groups that are kept": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata",
+        with_groups(metadata=[{"key": "Seatkeeper.KeepManagingReleasedLinks", "value": "false"}]),
+    ),
+    "groups without the name that they need": Case(
+        "RequiredNotMapped", f"{GROUPS}.attributeMappings",
+        with_groups(attributeMappings=[row("externalId", "[objectId]", matchingPriority=1)]),
+    ),
+    "a switch of one attribute that is none": Case(
+        "InvalidOption", f"{THIRD}.targetAttributeName", defined("title", "Seatkeeper.FlowNullValues", "maybe")
+    ),
     "an operator nobody knows": Case(
         "UnsupportedOperator", f"{USERS}.scope.groups.0.clauses.0.operatorName", scoped(clause("city", "LIKE", "O%"))
     ),
@@ -329,3 +375,11 @@ def test_everything_that_is_wrong_is_found_at_once() -> None:
 def test_a_misspelt_name_gets_the_one_that_was_meant() -> None:
     assert "jobTitle" in found(document(row("title", "[jobtitle]")))[0].remedy
     assert "displayName" in found(document(row("displayname2", "[mail]")))[0].remedy
+
+
+def test_groups_that_are_not_enabled_need_no_name() -> None:
+    assert found(with_groups(attributeMappings=[], enabled=False)) == ()
+
+
+def test_the_finding_of_a_switch_names_its_attribute() -> None:
+    assert "title" in found(defined("title", "Seatkeeper.FlowNullValues", "maybe"))[0].message

@@ -318,6 +318,21 @@ def test_deprovisioning_is_entras_unless_the_mapping_says_otherwise() -> None:
     assert (told.keep_managing_released_links, users().keep_managing_released_links) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "said", "path", "written"),
+    [("ACTIVE", '"False"', "active", False), ("title", "5", "title", "5"), ("title", "true", "title", "True")],
+    ids=["a word for a boolean, spelt otherwise", "a number for a text", "a boolean for a text"],
+)
+def test_what_is_set_of_who_leaves_is_what_the_attribute_takes(
+    attribute: str, said: str, path: str, written: Any
+) -> None:
+    value = f'{{"setAttribute": "{attribute}", "value": {said}}}'
+    told = users(row("title", "[jobTitle]"), metadata=[{"key": "Seatkeeper.WhenUnassigned", "value": value}])
+    step = told.deprovisioning[Event.UNASSIGNED]
+    assert (step.attribute, step.value) == (path, written)
+    assert type(step.value) is type(written)
+
+
 def test_the_default_mapping_is_quick() -> None:
     mapping = template_default("linkedin-sales-navigator").users
     record = {**RECORD, "jobTitle": "Buyer", "city": "Oslo", "department": "Sales", "manager": "m-1"}
