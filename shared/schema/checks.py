@@ -18,6 +18,7 @@ from shared.contracts.templates.template import Template
 from shared.schema.checks_of_attributes import AttributeChecks, Row, doubt_of_activity, maps_activity, reading_activity
 from shared.schema.checks_of_filters import check_filter
 from shared.schema.checks_of_options import check_options
+from shared.schema.checks_of_patterns import check_patterns
 from shared.schema.findings import Finding, Findings, SchemaRefusedError
 from shared.schema.options import FORMAT_KEY, Options
 from shared.schema.target_attributes import object_type_of, target_attributes, target_key
@@ -95,6 +96,8 @@ class _SchemaChecks:
     def run(self) -> None:
         """Fill ``mappings`` and ``findings``."""
         self._format()
+        if not check_patterns(self.schema, self.findings):
+            return
         rules = [(index, rule) for index, rule in enumerate(self.schema.synchronization_rules) if rule.object_mappings]
         place = "synchronizationRules"
         if not rules:

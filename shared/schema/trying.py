@@ -5,8 +5,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.schema.expressions import EvaluationContext, EvaluationError, Expression, ExpressionError, Ignore, to_source
-from shared.schema.sources import compiled
+from shared.schema.expressions import (
+    EvaluationContext,
+    EvaluationError,
+    Expression,
+    ExpressionError,
+    Ignore,
+    compile_expression,
+    to_source,
+)
 
 SEED = "parseExpression"
 
@@ -14,10 +21,10 @@ SEED = "parseExpression"
 def try_expression(text: str, record: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     """Return a ``parseExpressionResponse``. The attributes of ``record`` have the names that the expression uses.
 
-    Without a record the expression is parsed and not evaluated.
+    Without a record the expression is parsed and not evaluated. Nothing is kept: whoever may look may try any number of expressions.
     """
     try:
-        expression = compiled(text)
+        expression = compile_expression(text)
     except ExpressionError as error:
         wrong = _error("ParsingFailed", error.message, error.position, f"expected {error.expected}")
         return _answer(error=wrong)

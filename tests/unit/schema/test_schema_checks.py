@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 
 from shared.contracts.templates.template import Template
+from shared.schema import checks_of_filters
 from shared.schema.checks import read_schema
 from shared.schema.compiling import compile_schema
+from shared.schema.expressions.functions import replacing
 from shared.schema.findings import SchemaRefusedError, Severity
+from shared.schema.sources import compiled
+from shared.schema.trying import try_expression
 from tests.support.builders_schema import (
+    CONTEXT,
     ENTERPRISE,
     LINKEDIN,
     SCIM,
@@ -52,6 +57,13 @@ def defined(attribute: str, key: str, value: str) -> dict[str, Any]:
     made = document(row(attribute, "[jobTitle]"))
     made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
     return made | {"directories": [{"name": "T", "objects": [{"name": "User", "attributes": [own]}]}]}
+
+
+def patterned(number: int) -> dict[str, Any]:
+    """Mappings with that many patterns of 9,800 characters, each inside another function."""
+    text = f'ToLower(Replace([city], , "{"y" * 9_800}", , "x", , ), )'
+    targets = ("title", "nickName", "displayName", "name.givenName", "name.familyName", "locale", "timezone")
+    return document(*(row(target, text) for target in targets[:number]))
 
 
 @dataclass(frozen=True)
@@ -272,6 +284,12 @@ CASES = {
         f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
         scoped(clause("city", "REGEX MATCH", "^(Oslo$")),
     ),
+    "patterns of filters that are too long together": Case(
+        "PatternsTooLong", "synchronizationRules", scoped(clause("city", "REGEX MATCH", *[f"^{'x' * 9_990}$"] * 7))
+    ),
+    "patterns of mappings that are too long together": Case(
+        "PatternsTooLong", "synchronizationRules", patterned(7)
+    ),
     "a pattern without anchors": Case(
         "UnanchoredPattern",
         f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
@@ -383,3 +401,24 @@ def test_groups_that_are_not_enabled_need_no_name() -> None:
 
 def test_the_finding_of_a_switch_names_its_attribute() -> None:
     assert "title" in found(defined("title", "Seatkeeper.FlowNullValues", "maybe"))[0].message
+
+
+def test_patterns_that_are_too_long_together_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_pattern(_: str) -> None:
+        raise AssertionError("a pattern was compiled")
+
+    monkeypatch.setattr(checks_of_filters, "compile_pattern", compile_pattern)
+    monkeypatch.setattr(replacing, "compile_pattern", compile_pattern)
+    assert [finding.code for finding in found(patterned(7))] == ["PatternsTooLong"]
+    assert [finding.code for finding in found(CASES["patterns of filters that are too long together"].document)] == [
+        "PatternsTooLong"
+    ]
+    monkeypatch.undo()
+    assert found(patterned(6)) == ()
+
+
+def test_an_expression_that_is_tried_out_is_not_kept() -> None:
+    kept = compiled.cache_info().currsize
+    for number in range(3):
+        assert try_expression(f'Append([city], "tried out {number}")', None, CONTEXT.now)["parsingSucceeded"]
+    assert compiled.cache_info().currsize == kept
