@@ -274,6 +274,21 @@ CASES = {
     "a clause without a value": Case(
         "OperandMissing", f"{USERS}.scope.groups.0.clauses.0.targetOperand.values", scoped(clause("city", "EQUALS"))
     ),
+    "an empty value among several": Case(
+        "OperandMissing",
+        f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
+        scoped(clause("department", "INCLUDES", "", "Sales")),
+    ),
+    "a text that is to be true": Case(
+        "UnsupportedOperator",
+        f"{USERS}.scope.groups.0.clauses.0.operatorName",
+        scoped(clause("department", "IS TRUE")),
+    ),
+    "a pattern for a boolean": Case(
+        "UnsupportedOperator",
+        f"{USERS}.scope.groups.0.clauses.0.operatorName",
+        scoped(clause("accountEnabled", "REGEX MATCH", "^True$")),
+    ),
     "a size that is no number": Case(
         "NotAnInteger",
         f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
@@ -422,3 +437,8 @@ def test_an_expression_that_is_tried_out_is_not_kept() -> None:
     for number in range(3):
         assert try_expression(f'Append([city], "tried out {number}")', None, CONTEXT.now)["parsingSucceeded"]
     assert compiled.cache_info().currsize == kept
+
+
+def test_a_directory_extension_takes_every_operator_since_its_type_is_not_known() -> None:
+    extension = f"extension_{'0' * 32}_contractor"
+    assert found(scoped(clause(extension, "IS TRUE"), clause(extension, "GREATER_THAN", "1"))) == ()
