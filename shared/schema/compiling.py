@@ -137,7 +137,6 @@ def _attribute(row: Row, kind: ObjectType, options: Options) -> MappedAttribute:
         flow_type=_flow_type(row),
         flow_behavior=mapping.flow_behavior,
         flow_null_values=_clears(row, options),
-        export_missing_references=mapping.export_missing_references,
         matching_priority=mapping.matching_priority,
         redact=source.expression is not None and source.expression.redacts,
         default=convert(mapping.default_value) if mapping.default_value and mapping.source is not None else None,

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+from shared.schema.conversion import as_text
 from shared.schema.expressions import (
     EvaluationContext,
     EvaluationError,
@@ -65,11 +65,4 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    match value:
-        case Ignore():
-            return str(value.value)
-        case bool():
-            return "True" if value else "False"
-        case Decimal():
-            return format(value, "f")
-    return str(value)
+    return str(value.value) if isinstance(value, Ignore) else as_text(value)

@@ -270,9 +270,10 @@ def test_random_values_are_the_same_each_time_and_differ_by_object_and_attribute
 def test_the_three_filters_are_asked_apart() -> None:
     sales = [{"name": "sales", "clauses": [clause("department", "EQUALS", "Sales")]}]
     mapping = users(scope={"groups": sales, "inputFilterGroups": sales})
-    assert (mapping.in_scope(RECORD).passed, mapping.reads(RECORD), mapping.belongs(RECORD)) == (False, False, True)
-    assert mapping.in_scope(RECORD).failed == ("sales department EQUALS Sales",)
-    assert mapping.in_scope({**RECORD, "department": "Sales"}).passed
+    by = mapping.filter
+    assert [part.evaluate(RECORD).passed for part in (by.scope, by.input, by.category)] == [False, False, True]
+    assert by.scope.evaluate(RECORD).failed == ("sales department EQUALS Sales",)
+    assert by.scope.evaluate({**RECORD, "department": "Sales"}).passed
 
 
 @pytest.mark.parametrize(
