@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import (
     FORMAT,
+    Mutability,
     ObjectFlow,
     ObjectMapping,
     SynchronizationRule,
@@ -175,6 +176,10 @@ class _SchemaChecks:
 
 def _activity(at: str, rows: list[Row], activity: Row | None, findings: Findings) -> None:
     if activity is not None:
+        if activity.definition.mutability is Mutability.IMMUTABLE:
+            message = f"{activity.definition.name} is mapped from IsSoftDeleted and immutable, so nobody who leaves could be disabled"
+            remedy = "correct mutability in its definition, or map another attribute"
+            findings.error(f"{activity.at}.targetAttributeName", "NotWritable", message, remedy)
         doubt = doubt_of_activity(activity)
         rivals = [row for row in reading_activity(rows) if row is not activity and doubt_of_activity(row) == doubt]
         if rivals:

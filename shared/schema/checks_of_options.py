@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.contracts.message import ObjectType
-from shared.contracts.synchronization_schema import AttributeType, ObjectMapping
+from shared.contracts.synchronization_schema import AttributeType, Mutability, ObjectMapping
 from shared.contracts.templates.template import Template
 from shared.schema.checks_of_attributes import Row, maps_activity
 from shared.schema.conversion import ConversionError, converter, is_empty
@@ -90,6 +90,10 @@ class _OptionChecks:
         if row.definition.type is AttributeType.REFERENCE:
             message = f"{key} sets {name}, which is a reference"
             self.findings.error(self.at, "NotAReference", message, "name an attribute that is no reference")
+            return step
+        if row.definition.mutability is Mutability.IMMUTABLE:
+            message = f"{key} sets {name}, which is immutable at the target"
+            self.findings.error(self.at, "NotWritable", message, "name an attribute that can be changed")
             return step
         needed = row.definition.required or row.mapping.matching_priority > 0
         if needed and (is_empty(step.value) or (isinstance(step.value, str) and not step.value.strip())):

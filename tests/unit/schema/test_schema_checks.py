@@ -21,6 +21,7 @@ from tests.support.builders_schema import (
     SCIM,
     USER_ROWS,
     clause,
+    defined,
     document,
     found,
     row,
@@ -51,12 +52,8 @@ def left(attribute: str, value: Any) -> list[dict[str, Any]]:
     return [{"key": "Seatkeeper.WhenUnassigned", "value": json.dumps({"setAttribute": attribute, "value": value})}]
 
 
-def defined(attribute: str, key: str, value: str) -> dict[str, Any]:
-    """A mapping to an attribute whose definition in the schema's own directory says something."""
-    own = {"name": attribute, "metadata": [{"key": key, "value": value}]}
-    made = document(row(attribute, "[jobTitle]"))
-    made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
-    return made | {"directories": [{"name": "T", "objects": [{"name": "User", "attributes": [own]}]}]}
+def switch(word: str) -> list[dict[str, str]]:
+    return [{"key": "Seatkeeper.FlowNullValues", "value": word}]
 
 
 def patterned(number: int) -> dict[str, Any]:
@@ -260,7 +257,27 @@ CASES = {
         with_groups(attributeMappings=[row("externalId", "[objectId]", matchingPriority=1)]),
     ),
     "a switch of one attribute that is none": Case(
-        "InvalidOption", f"{THIRD}.targetAttributeName", defined("title", "Seatkeeper.FlowNullValues", "maybe")
+        "InvalidOption", f"{THIRD}.targetAttributeName", defined("title", metadata=switch("maybe"))
+    ),
+    "references that are missing": Case(
+        "IgnoredProperty",
+        f"{THIRD}.exportMissingReferences",
+        document(row(f"{ENTERPRISE}:manager", "[manager]", exportMissingReferences=True)),
+        Severity.WARNING,
+    ),
+    "a default of an attribute that is not required": Case(
+        "IgnoredProperty", f"{THIRD}.targetAttributeName", defined("title", defaultValue="None"), Severity.WARNING
+    ),
+    "a default of a definition of the wrong type": Case(
+        "WrongType", f"{THIRD}.targetAttributeName", defined("level", type="Integer", required=True, defaultValue="low")
+    ),
+    "an immutable attribute to set": Case(
+        "NotWritable", f"{USERS}.metadata", defined("title", mutability="Immutable", mapping=left("title", "Left"))
+    ),
+    "an immutable activity": Case(
+        "NotWritable",
+        f"{THIRD}.targetAttributeName",
+        defined("closed", "[IsSoftDeleted]", base=(*USER_ROWS[:1], row("title", "[jobTitle]")), mutability="Immutable"),
     ),
     "an operator nobody knows": Case(
         "UnsupportedOperator", f"{USERS}.scope.groups.0.clauses.0.operatorName", scoped(clause("city", "LIKE", "O%"))
@@ -415,7 +432,7 @@ def test_groups_that_are_not_enabled_need_no_name() -> None:
 
 
 def test_the_finding_of_a_switch_names_its_attribute() -> None:
-    assert "title" in found(defined("title", "Seatkeeper.FlowNullValues", "maybe"))[0].message
+    assert "title" in found(defined("title", metadata=switch("maybe")))[0].message
 
 
 def test_patterns_that_are_too_long_together_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

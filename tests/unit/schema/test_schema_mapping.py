@@ -22,6 +22,7 @@ from tests.support.builders_schema import (
     USER_ROWS,
     clause,
     compiled,
+    defined,
     document,
     entra_export,
     row,
@@ -332,6 +333,22 @@ def test_what_is_set_of_who_leaves_is_what_the_attribute_takes(
     step = told.deprovisioning[Event.UNASSIGNED]
     assert (step.attribute, step.value) == (path, written)
     assert type(step.value) is type(written)
+
+
+def test_an_immutable_attribute_is_written_with_a_create_alone_and_never_cleared() -> None:
+    made = compile_schema(read_schema(defined("title", mutability="Immutable")), SCIM).users
+    assert (made.attributes["title"].flow_type, made.attributes["title"].flow_null_values) == ("ObjectAddOnly", False)
+
+
+@pytest.mark.parametrize(
+    ("required", "title", "created"), [(True, None, "None yet"), (True, "Buyer", "Buyer"), (False, None, None)]
+)
+def test_a_required_attribute_without_a_value_is_created_with_the_default_of_its_definition(
+    required: bool, title: str | None, created: str | None
+) -> None:
+    made = compile_schema(read_schema(defined("title", required=required, defaultValue="None yet")), SCIM).users
+    mapped = made.evaluate({**RECORD, "jobTitle": title}, CONTEXT)
+    assert (mapped.for_create().get("title"), mapped.missing, mapped.values.get("title")) == (created, (), title)
 
 
 def test_the_default_mapping_is_quick() -> None:
