@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.failures import CommandFailedError
+from shared.contracts.message import ObjectType
+from shared.schema.target_attributes import object_type_of
 
 
 def with_filter(document: dict[str, Any], filters: Sequence[str], operators: Sequence[str]) -> dict[str, Any]:
@@ -16,9 +18,9 @@ def with_filter(document: dict[str, Any], filters: Sequence[str], operators: Seq
     changed = copy.deepcopy(document)
     found = [
         mapping
-        for rule in changed.get("synchronizationRules", ())
-        for mapping in rule.get("objectMappings", ())
-        if str(mapping.get("sourceObjectName", "")).casefold() == "user"
+        for rule in changed.get("synchronizationRules") or ()  # Graph writes null for what is empty
+        for mapping in rule.get("objectMappings") or ()
+        if object_type_of(str(mapping.get("sourceObjectName"))) is ObjectType.USER
     ]
     if not found:
         raise CommandFailedError("The schema has no mapping of users, so there is nothing to filter.")

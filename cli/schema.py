@@ -114,6 +114,11 @@ def _write(file: Path, document: Any) -> None:
 )
 @click.option("--check", is_flag=True, help="Only look through it; nothing is saved.")
 @click.option("--preview", help="Id of the preview that showed it; anything else than what was shown is refused.")
+@click.option(
+    "--if-version",
+    type=click.IntRange(0),
+    help="The version that it was made from; when another is in force by now, nothing is saved.",
+)
 @reason_option
 @json_option
 @with_console
@@ -124,6 +129,7 @@ async def import_(
     file: IO[bytes],
     check: bool,
     preview: str | None,
+    if_version: int | None,
     reason: str,
     as_json: bool,
 ) -> None:
@@ -134,7 +140,8 @@ async def import_(
     except orjson.JSONDecodeError as error:
         raise CommandFailedError(f"{file.name} is not JSON: {error}") from None
     query = {"validateOnly": "true"} if check else {"preview": preview} if preview else {}
-    saved = await client.put(f"/jobs/{job_id}/schema", document, headers=why(reason), **query)
+    headers = why(reason) | ({} if if_version is None else {"If-Match": f'"{if_version}"'})
+    saved = await client.put(f"/jobs/{job_id}/schema", document, headers=headers, **query)
     if as_json:
         print_json(saved)
         return

@@ -122,6 +122,14 @@ async def create_job(
     return job, True
 
 
+async def lock_job(tx: Transaction, job_id: str) -> StoredJob:
+    """Return a job, locked until the commit: nobody else changes it, its schema or its previews meanwhile. Raises ``JobNotFoundError``."""
+    row = await tx.connection.fetchrow(QUERIES.lock_job, job_id)
+    if row is None or row["deleted"]:
+        raise JobNotFoundError
+    return _job_of(row)
+
+
 async def change_job(
     tx: Transaction, request: Request, job_id: str, action: str, decide: Decide, *, details: Mapping[str, Any]
 ) -> StoredJob:
@@ -129,10 +137,7 @@ async def change_job(
 
     Raises ``JobNotFoundError``, and what ``decide`` raises.
     """
-    row = await tx.connection.fetchrow(QUERIES.lock_job, job_id)
-    if row is None or row["deleted"]:
-        raise JobNotFoundError
-    known = _job_of(row)
+    known = await lock_job(tx, job_id)
     wanted = decide(known)
     if wanted == known:
         return known

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from services.console.audit import Request
-from services.console.job_definitions import JobNotFoundError, StoredJob, change_job, forget, load_job
+from services.console.job_definitions import StoredJob, change_job, forget, lock_job
 from services.console.preview_view import Change
 from services.console.previews import Shown, schema_digest
 from services.console.store import QUERIES
@@ -69,7 +69,8 @@ def accept(document: Mapping[str, Any], template: str) -> Accepted:
     try:
         text = orjson.dumps(parsed.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     except orjson.JSONEncodeError:
-        raise _refused("NotText", "an annotation holds what is no text", "remove it") from None
+        message = "an annotation or an API expression holds what is no text, or a number of more than 64 bits"
+        raise _refused("NotText", message, "remove it") from None
     if len(text) > LARGEST_SCHEMA_BYTES:
         message = f"the schema has {len(text):,} bytes, and {LARGEST_SCHEMA_BYTES:,} can be kept"
         raise _refused("TooLarge", message, "remove attributes from directories that no mapping uses")
@@ -133,7 +134,7 @@ async def save(
     Raises ``JobNotFoundError``, ``SchemaRefusedError``, ``SchemaChangedError`` when another version than ``expected`` is in force, and
     ``PreviewDoesNotFitError`` when it is not the one that was ``shown``.
     """
-    job = await _locked(tx, job_id)
+    job = await lock_job(tx, job_id)
     accepted = await asyncio.to_thread(accept, document, job.definition.template)
     saved = await _put(tx, request, job, accepted.document, action="schema.save", expected=expected, shown=shown)
     return saved, accepted.warnings
@@ -153,27 +154,24 @@ async def restore(
     Raises ``JobNotFoundError``, ``SchemaVersionNotFoundError``, ``SchemaChangedError``, ``SchemaRefusedError`` for a version that the
     template of the job does not take any more, and ``PreviewDoesNotFitError`` when it is not what was ``shown``.
     """
-    job = await _locked(tx, job_id)
+    job = await lock_job(tx, job_id)
     known = await find(tx.connection, job_id, number)
     if known.document is not None:
-        accept(orjson.loads(known.document), job.definition.template)
+        await asyncio.to_thread(accept, orjson.loads(known.document), job.definition.template)
     return await _put(
         tx, request, job, known.document, action="schema.restore", expected=expected, shown=shown, restored_from=number
     )
 
 
-async def check_template(connection: Connection, job: StoredJob, template: str) -> None:
-    """Raise ``SchemaRefusedError`` when the saved schema of a job does not fit another template."""
-    known = await newest(connection, job.job_id)
+async def check_template(tx: Transaction, job_id: str, template: str) -> None:
+    """Raise ``SchemaRefusedError`` when the saved schema of a job does not fit another template; the job stays locked until the commit.
+
+    Raises ``JobNotFoundError``.
+    """
+    job = await lock_job(tx, job_id)
+    known = await newest(tx.connection, job_id)
     if template != job.definition.template and known.document is not None:
-        accept(orjson.loads(known.document), template)
-
-
-async def _locked(tx: Transaction, job_id: str) -> StoredJob:
-    row = await tx.connection.fetchrow(QUERIES.lock_job, job_id)
-    if row is None or row["deleted"]:
-        raise JobNotFoundError
-    return await load_job(tx.connection, job_id)
+        await asyncio.to_thread(accept, orjson.loads(known.document), template)
 
 
 async def _put(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.console import audit, job_definitions
+from services.console import audit
 from services.console.audit import Request
-from services.console.job_definitions import JobNotFoundError, KeyReusedError, StoredJob
+from services.console.job_definitions import KeyReusedError, StoredJob
 from services.console.preview_view import Change, Preview, preview_of, refusal, show_row
 from services.console.settings import ConsoleSettings
 from services.console.store import QUERIES
@@ -58,14 +58,6 @@ def schema_digest(document: str | None) -> bytes:
 def job_digest(definition: JobDefinition) -> bytes:
     """Return what stands for a job definition."""
     return hashlib.sha256(definition.model_dump_json(by_alias=True).encode()).digest()
-
-
-async def lock_job(tx: Transaction, job_id: str) -> StoredJob:
-    """Return a job, locked until the commit, so that its previews are numbered one after the other. Raises ``JobNotFoundError``."""
-    row = await tx.connection.fetchrow(QUERIES.lock_job, job_id)
-    if row is None or row["deleted"]:
-        raise JobNotFoundError
-    return await job_definitions.load_job(tx.connection, job_id)
 
 
 async def ask(tx: Transaction, request: Request, job: StoredJob, wanted: Wanted, key: str) -> Preview:

@@ -50,10 +50,16 @@ def body_of(outcome: ProvisioningOutcome) -> str:
     include = _GROUP if outcome.object_type is ObjectType.GROUP else _BODY
     if outcome.operation is Operation.CREATE and not outcome.modified and outcome.result in _WRITTEN:
         include = include | {"resource"}
-    if outcome.redacted and outcome.resource:
-        shown = {path: redact(value) if path in outcome.redacted else value for path, value in outcome.resource.items()}
-        outcome = outcome.model_copy(update={"resource": shown})
-    return outcome.__pydantic_serializer__.to_json(outcome, include=include, by_alias=True, exclude_none=True).decode()
+    shown = for_people(outcome)
+    return shown.__pydantic_serializer__.to_json(shown, include=include, by_alias=True, exclude_none=True).decode()
+
+
+def for_people(outcome: ProvisioningOutcome) -> ProvisioningOutcome:
+    """Return an outcome as it may be kept and shown: without the values of redacted paths."""
+    if not outcome.redacted or not outcome.resource:
+        return outcome
+    shown = {path: redact(value) if path in outcome.redacted else value for path, value in outcome.resource.items()}
+    return outcome.model_copy(update={"resource": shown})
 
 
 def record_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:

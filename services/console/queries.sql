@@ -63,6 +63,9 @@ SELECT job_id FROM job_definition AS job WHERE deleted AND (
     OR EXISTS (SELECT FROM source_state WHERE source_state.job_id = job.job_id)
     OR EXISTS (SELECT FROM hold WHERE hold.job_id = job.job_id)
     OR EXISTS (SELECT FROM preview WHERE preview.job_id = job.job_id)
+    OR EXISTS (SELECT FROM link WHERE link.job_id = job.job_id)
+    OR EXISTS (SELECT FROM operator_request WHERE operator_request.job_id = job.job_id)
+    OR EXISTS (SELECT FROM demand WHERE demand.job_id = job.job_id)
 );
 
 -- name: erase_timelines

@@ -13,7 +13,7 @@ from services.diff.person import Person
 from services.diff.scope import ACTIVE, ASSIGNED, ENTITLED, FILTERED
 from services.diff.wanted import Kind, Wanted
 from shared.contracts.assignments import DirectoryAssignment
-from shared.contracts.changes import Change, Operation
+from shared.contracts.changes import Change, Operation, redact
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
 from shared.contracts.on_demand import DemandFact, DemandResult, DemandStage, DemandStep
@@ -56,7 +56,7 @@ def _sent_anew(person: Person) -> Person:
 def _decided(
     decision: Decision, wanted: Wanted, assignment: DirectoryAssignment, occasion: Occasion, *, sent: Change | None
 ) -> DemandFact:
-    steps = [_scoping(wanted, occasion), _matching(decision.person, wanted)]
+    steps = [_scoping(wanted, occasion), _matching(decision.person, wanted, occasion)]
     result, reason = None, sent.reason if sent else wanted.reason
     if sent is None:
         result = DemandResult.SKIPPED
@@ -103,9 +103,13 @@ def _scoping(wanted: Wanted, occasion: Occasion) -> DemandStep:
     )
 
 
-def _matching(person: Person, wanted: Wanted) -> DemandStep:
-    account = person.account
-    details: dict[str, Any] = {"matching": [item.model_dump(by_alias=True) for item in wanted.matching]}
+def _matching(person: Person, wanted: Wanted, occasion: Occasion) -> DemandStep:
+    account, hidden = person.account, occasion.rules.redacted
+    shown = [
+        item.model_copy(update={"value": redact(item.value)}) if item.attribute in hidden else item
+        for item in wanted.matching
+    ]
+    details: dict[str, Any] = {"matching": [item.model_dump(by_alias=True) for item in shown]}
     if account is not None:
         details["targetId"] = account.target_id
         said = "The user is linked to an account at the target."

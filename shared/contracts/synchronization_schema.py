@@ -309,7 +309,7 @@ class SynchronizationRule(SchemaPart):
     id: Text = ""
     name: Text = ""
     editable: bool = True
-    priority: int = 0
+    priority: Annotated[int, Field(ge=-(2**31), lt=2**31)] = 0
     source_directory_name: Text = ""
     target_directory_name: Text = ""
     container_filter: dict[str, Any] | None = None

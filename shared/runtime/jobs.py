@@ -48,11 +48,6 @@ class Job:
             raise SchemaUnusableError(self.job_id, held.problem or "the job has no schema")
         return held.compiled
 
-    @property
-    def schema_problem(self) -> str | None:
-        """Return why the schema in force is not the newest one, or nothing."""
-        return self.job_schema.problem if self.job_schema else None
-
     def source_attributes(self, object_type: ObjectType) -> tuple[str, ...]:
         """Return the Microsoft Graph properties of users or of groups that the job reads, sorted, each once.
 

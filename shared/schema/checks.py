@@ -9,27 +9,19 @@ from pydantic import ValidationError
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import (
     FORMAT,
+    Mutability,
     ObjectFlow,
     ObjectMapping,
     SynchronizationRule,
     SynchronizationSchema,
 )
 from shared.contracts.templates.template import Template
-from shared.schema.checks_of_attributes import AttributeChecks, Row, maps_activity
+from shared.schema.checks_of_attributes import AttributeChecks, Row, doubt_of_activity, maps_activity, reading_activity
 from shared.schema.checks_of_filters import check_filter
-from shared.schema.conversion import ConversionError, converter
+from shared.schema.checks_of_options import check_options
+from shared.schema.checks_of_patterns import check_patterns
 from shared.schema.findings import Finding, Findings, SchemaRefusedError
-from shared.schema.options import (
-    FLOW_NULL_VALUES,
-    FORMAT_KEY,
-    PREFIX,
-    Action,
-    Deprovisioning,
-    OptionError,
-    Options,
-    read_options,
-    read_switch,
-)
+from shared.schema.options import FORMAT_KEY, Options
 from shared.schema.target_attributes import object_type_of, target_attributes, target_key
 
 
@@ -55,6 +47,11 @@ class Checked:
 
 def read_schema(document: Mapping[str, Any]) -> SynchronizationSchema:
     """Return the schema that a JSON document says; raises ``SchemaRefusedError`` with every place that does not fit."""
+    nul = Findings()
+    for place in _places_of_nul(document):
+        nul.error(place, "NulCharacter", "the text holds the character NUL (U+0000), which cannot be kept", "remove it")
+    if nul.all():
+        raise SchemaRefusedError(nul.all())
     try:
         return SynchronizationSchema.model_validate(document)
     except ValidationError as error:
@@ -63,6 +60,22 @@ def read_schema(document: Mapping[str, Any]) -> SynchronizationSchema:
             path = ".".join(str(step) for step in item["loc"])
             found.error(path, "InvalidDocument", f"the value {item['msg'][:1].lower()}{item['msg'][1:]}", "correct it")
         raise SchemaRefusedError(found.all()) from None
+
+
+def _places_of_nul(document: Mapping[str, Any]) -> list[str]:
+    """Return the place of every text with a NUL, which PostgreSQL's jsonb refuses; of a name that has one, the place that it stands in."""
+    found: list[str] = []
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str) and "\x00" in value:
+            found.append(place)
+        elif isinstance(value, Mapping):
+            found.extend(place for name in value if "\x00" in name)
+            waiting.extend((f"{place}.{name}".lstrip("."), item) for name, item in value.items() if "\x00" not in name)
+        elif isinstance(value, list | tuple):
+            waiting.extend((f"{place}.{index}".lstrip("."), item) for index, item in enumerate(value))
+    return sorted(found)
 
 
 def check_schema(schema: SynchronizationSchema, template: Template) -> Checked:
@@ -84,6 +97,8 @@ class _SchemaChecks:
     def run(self) -> None:
         """Fill ``mappings`` and ``findings``."""
         self._format()
+        if not check_patterns(self.schema, self.findings):
+            return
         rules = [(index, rule) for index, rule in enumerate(self.schema.synchronization_rules) if rule.object_mappings]
         place = "synchronizationRules"
         if not rules:
@@ -150,54 +165,30 @@ class _SchemaChecks:
         activity = maps_activity(rows)
         if users:
             _activity(at, rows, activity, findings)
+        if users or mapping.enabled:
             _required(at, rows, known, findings)
         if not mapping.flow_types:
             message = "no target object action is allowed, so nothing is ever written"
             findings.warning(f"{at}.flowTypes", "NoActions", message, f"allow some of {', '.join(ObjectFlow)}")
-        options = self._options(at, mapping, rows)
+        options = check_options(at, mapping, kind, rows=rows, template=self.template, findings=findings)
         return CheckedMapping(object_type=kind, mapping=mapping, rows=tuple(rows), activity=activity, options=options)
-
-    def _options(self, at: str, mapping: ObjectMapping, rows: list[Row]) -> Options:
-        capabilities, place = self.template.capabilities, f"{at}.metadata"
-        kind = object_type_of(mapping.source_object_name) or ObjectType.USER
-        try:
-            options = read_options(mapping.metadata, kind, capabilities)
-            for row in rows:
-                read_switch(row.definition.metadata, FLOW_NULL_VALUES)
-        except OptionError as error:
-            self.findings.error(place, "InvalidOption", error.message, error.remedy)
-            return read_options((), kind, capabilities)
-        said = {entry.key for entry in mapping.metadata}
-        can_delete = capabilities.group_delete if kind is ObjectType.GROUP else capabilities.delete
-        for event, step in options.deprovisioning.items():
-            key = f"{PREFIX}When{event}"
-            if key not in said:
-                continue
-            if step.action is Action.DELETE and not can_delete:
-                message = f"{key} asks for delete, and {self.template.display_name} does not delete"
-                self.findings.error(place, "DeleteUnsupported", message, "use disable or none")
-            if step.action is Action.DISABLE and maps_activity(rows) is None:
-                message = f"{key} asks for disable, and nothing is mapped from IsSoftDeleted"
-                self.findings.error(place, "DisableUnsupported", message, "map IsSoftDeleted, or use none")
-            if step.action is Action.SET_ATTRIBUTE:
-                self._set_attribute(place, key, step, rows)
-        return options
-
-    def _set_attribute(self, at: str, key: str, step: Deprovisioning, rows: list[Row]) -> None:
-        row = next((row for row in rows if row.definition.name == step.attribute), None)
-        if row is None:
-            message = f"{key} sets {step.attribute}, which is not mapped"
-            self.findings.error(at, "UnknownTargetAttribute", message, "name an attribute that is mapped")
-            return
-        try:
-            converter(row.definition.type, multivalued=row.definition.multivalued)(step.value)
-        except ConversionError as error:
-            message = f"the value that {key} sets {error}"
-            self.findings.error(at, "WrongType", message, f"give {step.attribute} a fitting value")
 
 
 def _activity(at: str, rows: list[Row], activity: Row | None, findings: Findings) -> None:
     if activity is not None:
+        if activity.definition.mutability is Mutability.IMMUTABLE:
+            message = f"{activity.definition.name} is mapped from IsSoftDeleted and immutable, so nobody who leaves could be disabled"
+            remedy = "correct mutability in its definition, or map another attribute"
+            findings.error(f"{activity.at}.targetAttributeName", "NotWritable", message, remedy)
+        doubt = doubt_of_activity(activity)
+        rivals = [row for row in reading_activity(rows) if row is not activity and doubt_of_activity(row) == doubt]
+        if rivals:
+            name, other = activity.definition.name, rivals[0].definition.name
+            message = (
+                f"{other} is mapped from IsSoftDeleted as {name} is, and {name} is what is written when somebody leaves"
+            )
+            remedy = "map IsSoftDeleted to one boolean alone, or put the one that is meant first"
+            findings.warning(f"{rivals[0].at}.source", "AmbiguousActivity", message, remedy)
         return
     active = next((row for row in rows if target_key(row.definition.name) == "active"), None)
     place = f"{active.at}.source" if active else f"{at}.attributeMappings"

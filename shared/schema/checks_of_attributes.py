@@ -1,6 +1,6 @@
 """What can be wrong with the attribute mappings of one object mapping."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
@@ -167,6 +167,7 @@ def check_together(row: Row, object_type: ObjectType, findings: Findings) -> Non
         findings.error(place, "DirectAppRoleAssignments", message, remedy)
     attribute = find_source_attribute(object_type, name) if name else None
     _literals(row, findings)
+    _ignored(row, findings)
     refers = row.definition.type is AttributeType.REFERENCE
     if refers and (attribute is None or attribute.nature is not Nature.REFERENCE):
         message = f"{mapping.target_attribute_name} is a reference, and its source is not"
@@ -188,12 +189,37 @@ def check_together(row: Row, object_type: ObjectType, findings: Findings) -> Non
         findings.error(f"{row.at}.targetAttributeName", "MembersNeedMany", message, "map them to members")
 
 
+def default_of(row: Row) -> str | None:
+    """Return what a create gets where the source is empty: what the mapping says, else what a required attribute's definition says."""
+    if row.mapping.source is None:
+        return None
+    return row.mapping.default_value or (row.definition.default_value if _falls_back(row) else None)
+
+
+def _falls_back(row: Row) -> bool:
+    return row.definition.required and row.definition.type is not AttributeType.REFERENCE
+
+
+def _ignored(row: Row, findings: Findings) -> None:
+    """Note properties of Graph that are kept and do nothing here."""
+    name = row.mapping.target_attribute_name
+    if row.mapping.export_missing_references:
+        message = (
+            "exportMissingReferences does nothing here: a reference is written as soon as its object has an account"
+        )
+        findings.warning(f"{row.at}.exportMissingReferences", "IgnoredProperty", message, "set it to false")
+    if row.definition.default_value and not _falls_back(row):
+        message = f"the defaultValue in the definition of {name} does nothing: it counts where an attribute is required"
+        remedy = "set defaultValue of the mapping, or null in the definition"
+        findings.warning(f"{row.at}.targetAttributeName", "IgnoredProperty", message, remedy)
+
+
 def _literals(row: Row, findings: Findings) -> None:
     """Note constants and defaults that their attribute cannot take."""
     convert = converter(row.definition.type, multivalued=row.definition.multivalued)
     source = f"{row.at}.source" if row.mapping.source is not None else f"{row.at}.defaultValue"
-    default = row.mapping.default_value if row.mapping.source is not None else None
-    for place, literal in ((source, row.source.constant), (f"{row.at}.defaultValue", default)):
+    place_of_default = f"{row.at}.defaultValue" if row.mapping.default_value else f"{row.at}.targetAttributeName"
+    for place, literal in ((source, row.source.constant), (place_of_default, default_of(row))):
         if not literal:
             continue
         try:
@@ -239,6 +265,18 @@ def _arguments(node: Node, function: str = "") -> list[tuple[str, Attribute]]:
     return []
 
 
-def maps_activity(rows: list[Row]) -> Row | None:
-    """Return the row that leaving changes: the one mapped from ``IsSoftDeleted``."""
-    return next((row for row in rows if IS_SOFT_DELETED in row.source.names), None)
+def maps_activity(rows: Sequence[Row]) -> Row | None:
+    """Return the row that leaving changes: of those mapped from ``IsSoftDeleted`` the surest one, and of equals the first."""
+    return min(reading_activity(rows), key=doubt_of_activity, default=None)
+
+
+def reading_activity(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows mapped from ``IsSoftDeleted``."""
+    return [row for row in rows if IS_SOFT_DELETED in row.source.names]
+
+
+def doubt_of_activity(row: Row) -> int:
+    """Return how doubtful it is that this target says whether an account can be used: 0 for ``active``, 1 for a boolean, 2 otherwise."""
+    if parse_target_path(row.definition.name).key == "active":
+        return 0
+    return 1 if row.definition.type is AttributeType.BOOLEAN and not row.definition.multivalued else 2

@@ -3,12 +3,12 @@
 from typing import Final
 
 from shared.contracts.message import ObjectType
-from shared.contracts.synchronization_schema import Filter, FilterClause
+from shared.contracts.synchronization_schema import AttributeType, Filter, FilterClause
 from shared.schema.checks_of_attributes import unknown_attribute
 from shared.schema.expressions.dotnet_regex import PatternError, compile_pattern
 from shared.schema.filter_operators import INTEGER, OPERATORS, Kind, Operator, find_operator, why_unsupported
 from shared.schema.findings import Findings
-from shared.schema.source_attributes import IS_SOFT_DELETED, Nature, find_source_attribute
+from shared.schema.source_attributes import IS_SOFT_DELETED, SOURCE_ATTRIBUTES, Nature, find_source_attribute
 
 _FORBIDDEN: Final = frozenset(
     {
@@ -28,6 +28,11 @@ _FORBIDDEN_NATURES: Final = {
     Nature.REFERENCE: "a reference",
     Nature.MULTI_VALUED: "multi-valued",
     Nature.COMPLEX: "complex",
+}
+_TYPES: Final = {
+    Nature.TEXT: AttributeType.STRING,
+    Nature.INTEGER: AttributeType.INTEGER,
+    Nature.BOOLEAN: AttributeType.BOOLEAN,
 }
 
 
@@ -57,6 +62,7 @@ def _clause(at: str, clause: FilterClause, object_type: ObjectType, findings: Fi
         remedy = f"use one of {', '.join(OPERATORS)}"
         findings.error(f"{at}.operatorName", "UnsupportedOperator", why, remedy)
         return
+    _supported(f"{at}.operatorName", operator, clause.source_operand_name, object_type, findings)
     _operands(f"{at}.targetOperand.values", operator, clause, findings)
     if operator.negative:
         message = f"{operator.name} is also false for everybody whose {clause.source_operand_name} is empty"
@@ -80,6 +86,17 @@ def _attribute(at: str, name: str, object_type: ObjectType, findings: Findings) 
         findings.error(at, "UnknownSourceAttribute", *unknown_attribute(name, object_type))
 
 
+def _supported(at: str, operator: Operator, name: str, object_type: ObjectType, findings: Findings) -> None:
+    """Note an operator that is not for values of this kind. Of a directory extension the kind is not known."""
+    attribute = SOURCE_ATTRIBUTES[object_type].get(name)
+    kind = _TYPES.get(attribute.nature) if attribute is not None else None
+    if kind is None or kind in operator.supported:
+        return
+    message = f"{operator.name} is not for {name}, which is a {kind.value}"
+    fitting = [item.name for item in OPERATORS.values() if kind in item.supported]
+    findings.error(at, "UnsupportedOperator", message, f"use one of {', '.join(fitting)}")
+
+
 def _operands(at: str, operator: Operator, clause: FilterClause, findings: Findings) -> None:
     values = clause.target_operand.values
     if operator.unary:
@@ -91,6 +108,10 @@ def _operands(at: str, operator: Operator, clause: FilterClause, findings: Findi
         return
     for index, value in enumerate(values):
         here = f"{at}.{index}"
+        if not value:
+            message = f"{operator.name} compares with an empty text, which is no value"
+            findings.error(here, "OperandMissing", message, "remove it, or add a group with IS NULL")
+            continue
         if operator.kind is Kind.SIZE and not INTEGER.fullmatch(value):
             findings.error(here, "NotAnInteger", f"{operator.name} compares whole numbers", "use 0, 1, 2 and so on")
         if operator.kind is Kind.PATTERN:

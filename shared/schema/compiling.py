@@ -8,13 +8,14 @@ from shared.contracts.synchronization_schema import (
     AttributeMapping,
     AttributeType,
     FlowType,
+    Mutability,
     ObjectMapping,
     SynchronizationRule,
     SynchronizationSchema,
 )
 from shared.contracts.templates.template import Template
 from shared.schema.checks import CheckedMapping, check_schema
-from shared.schema.checks_of_attributes import Row
+from shared.schema.checks_of_attributes import Row, default_of
 from shared.schema.conversion import converter
 from shared.schema.filters import compile_filter
 from shared.schema.findings import Finding, SchemaRefusedError, Severity
@@ -137,10 +138,9 @@ def _attribute(row: Row, kind: ObjectType, options: Options) -> MappedAttribute:
         flow_type=_flow_type(row),
         flow_behavior=mapping.flow_behavior,
         flow_null_values=_clears(row, options),
-        export_missing_references=mapping.export_missing_references,
         matching_priority=mapping.matching_priority,
         redact=source.expression is not None and source.expression.redacts,
-        default=convert(mapping.default_value) if mapping.default_value and mapping.source is not None else None,
+        default=convert(default) if (default := default_of(row)) else None,
         convert=convert,
         lookup=attribute.graph_property if attribute is not None and attribute.read is None and text else None,
         attribute=attribute,
@@ -156,7 +156,11 @@ def _reads(names: frozenset[str], kind: ObjectType) -> tuple[SourceAttribute, ..
 
 
 def _flow_type(row: Row) -> FlowType:
-    """Return when the mapping applies; roles by ``AppRoleAssignmentsComplex`` are only ever added, whatever it says."""
+    """Return when the mapping applies, whatever it says: an immutable attribute only with a create (RFC 7643, section 2.2), and roles by
+    ``AppRoleAssignmentsComplex`` are only ever added.
+    """
+    if row.definition.mutability is Mutability.IMMUTABLE:
+        return FlowType.OBJECT_ADD_ONLY
     said = row.mapping.flow_type
     adds = row.source.expression is not None and "AppRoleAssignmentsComplex" in row.source.expression.functions
     return FlowType.VALUE_ADD_ONLY if adds and said is FlowType.ALWAYS else said

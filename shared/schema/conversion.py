@@ -45,7 +45,8 @@ def _single(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as the text that mappings, matching and filters have of it: True and False, whole digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -58,7 +59,7 @@ def _text(value: Any) -> str:
 def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = _text(value).strip().casefold()
+    word = as_text(value).strip().casefold()
     if word in {"true", "1"}:
         return True
     if word in {"false", "0"}:
@@ -87,9 +88,9 @@ def _reference(value: Any) -> str:
 
 
 _ONE: Final[dict[AttributeType, Convert]] = {
-    AttributeType.STRING: _text,
-    AttributeType.DATE_TIME: _text,
-    AttributeType.BINARY: _text,
+    AttributeType.STRING: as_text,
+    AttributeType.DATE_TIME: as_text,
+    AttributeType.BINARY: as_text,
     AttributeType.BOOLEAN: _boolean,
     AttributeType.INTEGER: _integer,
     AttributeType.REFERENCE: _reference,

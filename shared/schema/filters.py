@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import Filter, FilterClause, FilterGroup
+from shared.schema.conversion import as_text, is_empty
 from shared.schema.expressions.dotnet_regex import compile_pattern
 from shared.schema.filter_operators import INTEGER, Kind, Operator, find_operator
 from shared.schema.source_attributes import find_source_attribute
@@ -28,14 +29,6 @@ class FilterEvaluationError(Exception):
         super().__init__(f"{sentence}: {reason}")
         self.sentence = sentence
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseResult:
-    """What became of one clause. ``sentence`` is Entra's ``{filter title} {attribute} {operator} {value}``: words of the filter alone."""
-
-    sentence: str
-    passed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +91,6 @@ class CompiledGroups:
             raise undecided
         return FilterResult(passed=False, failed=tuple(dict.fromkeys(failed)))
 
-    def explain(self, record: Record) -> tuple[ClauseResult, ...]:
-        """Return what became of every clause, for the scoping step of provisioning on demand."""
-        return tuple(
-            ClauseResult(sentence=clause.sentence, passed=clause.holds(record))
-            for group in self.groups
-            for clause in group
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledFilter:
@@ -160,22 +145,11 @@ def _clause(title: str, clause: FilterClause, object_type: ObjectType) -> Compil
     return CompiledClause(sentence_of(title, clause), _test(operator, attribute.value, clause.target_operand.values))
 
 
-def as_text(value: Any) -> str:
-    """Return a value of the directory as filters compare it."""
-    if isinstance(value, bool):
-        return "True" if value else "False"
-    return value if isinstance(value, str) else str(value)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (not value and value in ("", [], {}, ()))
-
-
 def _test(operator: Operator, read: Callable[[Record], Any], operands: Sequence[str]) -> Test:
     expected = operator.expected
     match operator.kind:
         case Kind.PRESENCE:
-            return lambda record: _is_empty(read(record)) is not expected
+            return lambda record: is_empty(read(record)) is not expected
         case Kind.BOOLEAN:
             word = "true" if expected else "false"
             return lambda record: as_text(read(record)).casefold() == word
@@ -202,6 +176,6 @@ def _on_text(read: Callable[[Record], Any], holds: Callable[[str], bool]) -> Tes
 
     def test(record: Record) -> bool:
         value = read(record)
-        return not _is_empty(value) and holds(as_text(value))
+        return not is_empty(value) and holds(as_text(value))
 
     return test

@@ -7,7 +7,7 @@ from typing import Any, Final
 from shared.contracts.changes import MatchingValue
 from shared.contracts.message import ObjectType
 from shared.contracts.synchronization_schema import AttributeType, FlowBehavior, FlowType, ObjectFlow
-from shared.schema.conversion import ConversionError, Convert, is_empty
+from shared.schema.conversion import ConversionError, Convert, as_text, is_empty
 from shared.schema.expressions import (
     IGNORE_ATTRIBUTE,
     IGNORE_OBJECT,
@@ -16,7 +16,7 @@ from shared.schema.expressions import (
     EvaluationError,
     Expression,
 )
-from shared.schema.filters import CompiledFilter, FilterResult
+from shared.schema.filters import CompiledFilter
 from shared.schema.options import Deprovisioning, Event
 from shared.schema.source_attributes import IS_SOFT_DELETED, SourceAttribute
 
@@ -40,7 +40,6 @@ class MappedAttribute:
     flow_type: FlowType
     flow_behavior: FlowBehavior
     flow_null_values: bool
-    export_missing_references: bool
     matching_priority: int
     redact: bool
     default: Any
@@ -150,18 +149,6 @@ class CompiledObjectMapping:
     source_attributes: tuple[str, ...]
     rows: tuple[MappedAttribute, ...]
 
-    def reads(self, record: Record) -> bool:
-        """Return whether the input filter lets the object in; one that it keeps out is left as it is. Raises ``FilterEvaluationError``."""
-        return self.filter.input.evaluate(record).passed
-
-    def belongs(self, record: Record) -> bool:
-        """Return whether the object belongs to this mapping at all (category filter). Raises ``FilterEvaluationError``."""
-        return self.filter.category.evaluate(record).passed
-
-    def in_scope(self, record: Record) -> FilterResult:
-        """Return whether the scoping filter holds, and each clause that does not. Raises ``FilterEvaluationError``."""
-        return self.filter.scope.evaluate(record)
-
     def evaluate(self, record: Record, context: EvaluationContext) -> Mapped:
         """Return what this mapping makes of one object.
 
@@ -181,7 +168,7 @@ class CompiledObjectMapping:
                 continue
             rest = _take(row, record, context, values, rest or _Gathering())
         matching = tuple(
-            [MatchingValue(attribute=path, value=_text(values[path])) for path in self.matching if path in values]
+            [MatchingValue(attribute=path, value=as_text(values[path])) for path in self.matching if path in values]
         )
         if rest is None:
             return Mapped(values=values, matching=matching)
@@ -235,9 +222,3 @@ def _take(
     if row.flow_null_values:
         rest.cleared.append(row.path)
     return rest
-
-
-def _text(value: Any) -> str:
-    return (
-        value if value.__class__ is str else ("True" if value else "False") if isinstance(value, bool) else str(value)
-    )

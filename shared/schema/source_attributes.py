@@ -50,11 +50,6 @@ class SourceAttribute:
     graph_property: str | None = None
     read: Read | None = None
 
-    @property
-    def computed(self) -> bool:
-        """Return whether no directory has it: diff provides it."""
-        return self.graph_property is None
-
     def value(self, record: Mapping[str, Any]) -> Any:
         """Return the value of this attribute, or nothing."""
         return record.get(self.graph_property or self.name) if self.read is None else self.read(record)

@@ -8,10 +8,8 @@ from shared.contracts.synchronization_schema import AttributeMapping, AttributeM
 from shared.schema.expressions import Expression, Node, compile_expression, from_source, to_source
 from shared.schema.expressions.tree import Attribute, Text, print_tree
 
-LONGEST_EXPRESSION: Final = 10_000
-
-compiled: Final = lru_cache(maxsize=2048)(compile_expression)
-"""``compile_expression``, each text once; it raises ``ExpressionError``."""
+compiled: Final = lru_cache(maxsize=256)(compile_expression)
+"""``compile_expression``, each text of a schema mostly once; one of 10,000 characters may keep 600 kB. It raises ``ExpressionError``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from shared.schema.expressions import EvaluationContext, EvaluationError, Expression, ExpressionError, Ignore, to_source
-from shared.schema.sources import compiled
+from shared.schema.conversion import as_text
+from shared.schema.expressions import (
+    EvaluationContext,
+    EvaluationError,
+    Expression,
+    ExpressionError,
+    Ignore,
+    compile_expression,
+    to_source,
+)
 
 SEED = "parseExpression"
 
@@ -14,10 +21,10 @@ SEED = "parseExpression"
 def try_expression(text: str, record: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     """Return a ``parseExpressionResponse``. The attributes of ``record`` have the names that the expression uses.
 
-    Without a record the expression is parsed and not evaluated.
+    Without a record the expression is parsed and not evaluated. Nothing is kept: whoever may look may try any number of expressions.
     """
     try:
-        expression = compiled(text)
+        expression = compile_expression(text)
     except ExpressionError as error:
         wrong = _error("ParsingFailed", error.message, error.position, f"expected {error.expected}")
         return _answer(error=wrong)
@@ -58,11 +65,4 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    match value:
-        case Ignore():
-            return str(value.value)
-        case bool():
-            return "True" if value else "False"
-        case Decimal():
-            return format(value, "f")
-    return str(value)
+    return str(value.value) if isinstance(value, Ignore) else as_text(value)

@@ -32,7 +32,6 @@ def mapped_attribute(
         "flow_type": FlowType.ALWAYS,
         "flow_behavior": FlowBehavior.FLOW_WHEN_CHANGED,
         "flow_null_values": False,
-        "export_missing_references": False,
         "matching_priority": 0,
         "redact": False,
         "default": None,

@@ -82,3 +82,18 @@ def with_groups(**more: Any) -> dict[str, Any]:
     groups = {"sourceObjectName": "Group", "targetObjectName": "Group", "attributeMappings": rows}
     made["synchronizationRules"][0]["objectMappings"].append(groups | more)
     return made
+
+
+def defined(
+    attribute: str,
+    source: str = "[jobTitle]",
+    *,
+    base: tuple[dict[str, Any], ...] = USER_ROWS,
+    mapping: list[dict[str, Any]] | None = None,
+    **definition: Any,
+) -> dict[str, Any]:
+    """A mapping to an attribute that the schema's own directory defines; ``mapping`` is the metadata of the object mapping."""
+    made = document(row(attribute, source), base=base, metadata=mapping or [])
+    made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
+    own = {"name": attribute, **definition}
+    return made | {"directories": [{"name": "T", "objects": [{"name": "User", "attributes": [own]}]}]}

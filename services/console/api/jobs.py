@@ -87,9 +87,7 @@ async def change_job(
     async with frame.transaction() as tx:
         shown = await previews.shown(tx, frame, job, by_preview)
         if isinstance(template := patch.get("template"), str) and template in TEMPLATES:
-            await job_schemas.check_template(
-                tx.connection, await job_definitions.load_job(tx.connection, job), template
-            )
+            await job_schemas.check_template(tx, job, template)
         changed = await job_definitions.change_job(
             tx,
             audit.Request(operator=operator, reason=reason),

@@ -16,6 +16,7 @@ from services.console.links import asking
 from services.console.links.asking import LinkNotFoundError, Wish
 from services.console.tokens import Operator
 from shared.contracts.control import RequestKind
+from shared.runtime.database import Connection
 
 router = APIRouter(prefix="/jobs/{job}/objectConnections", tags=["objectConnections"])
 
@@ -135,7 +136,7 @@ async def compare_links(
     """Compare one link, or all of them, with the target; differences are corrected or reported as ``settings.driftCheck`` says."""
     asked = compare or Compare()
     async with frame_of(request).transaction() as tx:
-        object_id = (await _find(tx.connection, job, asked.object_id))["objectId"] if asked.object_id else None
+        object_id = await _object_id(tx.connection, job, asked.object_id, key) if asked.object_id else None
         wish = Wish(
             job_id=job, kind=RequestKind.COMPARE_LINKS, idempotency_key=key or str(uuid4()), object_id=object_id
         )
@@ -159,10 +160,10 @@ async def _change(
         raise invalid([FieldError(field="reason", message="is required: say why the link is wrong")])
     async with frame_of(request).transaction() as tx:
         await job_definitions.load_job(tx.connection, job)
-        link = await _find(tx.connection, job, name)
+        object_id = await _object_id(tx.connection, job, name, key)
         if target_id is not None:
             taken, _ = await asking.list_links(tx.connection, job, target_id=target_id, limit=1)
-            if taken and taken[0]["objectId"] != link["objectId"]:
+            if taken and taken[0]["objectId"] != object_id:
                 raise ProblemError(
                     409,
                     "The account is linked already",
@@ -172,19 +173,30 @@ async def _change(
             job_id=job,
             kind=kind,
             idempotency_key=key or str(uuid4()),
-            object_id=link["objectId"],
+            object_id=object_id,
             target_id=target_id,
         )
         await asking.ask(tx, audit.Request(operator=operator, reason=reason), wish)
-        shown = await _find(tx.connection, job, link["objectId"])
+        shown = await _find(tx.connection, job, object_id, gone=True)
     return Json(shown, status_code=202)
 
 
-async def _find(connection: Any, job: str, name: str) -> dict[str, Any]:
+async def _object_id(connection: Connection, job: str, name: str, key: str | None) -> str:
+    """Return the object id of a link by either end; that of the first request where its repeat finds the link deleted or moved."""
+    asked_for = await asking.asked_for(connection, job, key)
+    try:
+        return str((await _find(connection, job, name, gone=asked_for is not None))["objectId"])
+    except ProblemError:
+        if asked_for is None:
+            raise
+        return asked_for
+
+
+async def _find(connection: Connection, job: str, name: str, *, gone: bool = False) -> dict[str, Any]:
     if "\x00" in name:
         raise NO_SUCH_LINK
     try:
-        return await asking.find_link(connection, job, name)
+        return await asking.find_link(connection, job, name, gone=gone)
     except LinkNotFoundError:
         raise NO_SUCH_LINK from None
 

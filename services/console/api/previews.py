@@ -62,7 +62,7 @@ async def ask_for_preview(
     frame = frame_of(request)
     asked = body or ToPreview()
     async with frame.transaction() as tx:
-        stored = await previews.lock_job(tx, job)
+        stored = await job_definitions.lock_job(tx, job)
         wanted = await _wanted(tx, frame, stored, asked)
         who = audit.Request(operator=operator, reason=reason)
         preview = await previews.ask(tx, who, stored, wanted, key or str(uuid4()))

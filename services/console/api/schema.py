@@ -16,9 +16,9 @@ from services.console.api.bodies import ByPreview, JobId, Reason
 from services.console.api.jobs import Admin, Viewer
 from services.console.api.problems import FieldError, Json, invalid, of_finding, shown_error
 from shared.schema.expressions import FUNCTIONS
+from shared.schema.expressions.lexer import LONGEST_EXPRESSION
 from shared.schema.filter_operators import operator_schemas
 from shared.schema.findings import Finding
-from shared.schema.sources import LONGEST_EXPRESSION
 from shared.schema.trying import try_expression
 
 router = APIRouter(prefix="/jobs/{job}/schema", tags=["schema"])

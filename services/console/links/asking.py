@@ -48,22 +48,37 @@ async def list_links(
     source_id: str | None = None,
     target_id: str | None = None,
     differing: bool = False,
+    gone: bool = False,
     limit: int = 100,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return links by object id, and the object id to go on after when there are more. ``differing``: only those that are not the same."""
-    rows = await connection.fetch(QUERIES.list_links, job_id, after, source_id, target_id, differing, limit + 1)
+    """Return links by object id, and the object id to go on after when there are more. ``differing``: only those that are not the same.
+
+    ``gone``: also what is left of links that were deleted, which have no account.
+    """
+    rows = await connection.fetch(QUERIES.list_links, job_id, after, source_id, target_id, differing, limit + 1, gone)
     more = rows[limit - 1]["object_id"] if len(rows) > limit else None
     return [_shown(row) for row in rows[:limit]], more
 
 
-async def find_link(connection: Connection, job_id: str, name: str) -> dict[str, Any]:
-    """Return one link by the object id of the user, else by the id of the account; raises ``LinkNotFoundError``."""
-    found, _ = await list_links(connection, job_id, source_id=name, limit=1)
+async def find_link(connection: Connection, job_id: str, name: str, *, gone: bool = False) -> dict[str, Any]:
+    """Return one link by the object id of the user, else by the id of the account; raises ``LinkNotFoundError``.
+
+    ``gone``: a link that was deleted is found, too, by the object id.
+    """
+    found, _ = await list_links(connection, job_id, source_id=name, gone=gone, limit=1)
     if not found:
         found, _ = await list_links(connection, job_id, target_id=name, limit=1)
     if not found:
         raise LinkNotFoundError
     return found[0]
+
+
+async def asked_for(connection: Connection, job_id: str, idempotency_key: str | None) -> str | None:
+    """Return the object id that a request with this key was for, or nothing when there is none."""
+    if idempotency_key is None:
+        return None
+    known = await connection.fetchrow(QUERIES.find_request, job_id, idempotency_key)
+    return known["object_id"] if known is not None and known["object_id"] != JOB_OBJECT else None
 
 
 async def count_findings(connection: Connection, job_id: str) -> dict[str, int]:

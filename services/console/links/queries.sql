@@ -21,7 +21,7 @@ LEFT JOIN LATERAL (
     WHERE operator_request.job_id = link.job_id AND operator_request.object_id = link.object_id AND kind IN ('deleteLink', 'repairLink')
     ORDER BY position DESC LIMIT 1
 ) AS asked ON true
-WHERE link.job_id = $1 AND link.target_id IS NOT NULL AND link.object_id > $2
+WHERE link.job_id = $1 AND (link.target_id IS NOT NULL OR $7::bool) AND link.object_id > $2
   AND ($3::text IS NULL OR link.object_id = $3) AND ($4::text IS NULL OR link.target_id = $4)
   AND (NOT $5::bool OR finding <> 'same')
 ORDER BY link.object_id LIMIT $6;

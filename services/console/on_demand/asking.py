@@ -1,6 +1,7 @@
 """Asking for one user on demand, and reading how far it is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,19 +41,20 @@ async def ask(tx: Transaction, request: Request, job_id: str, user: str, key: st
     """
     await tx.connection.fetchrow(CONSOLE.lock_job, job_id)  # so that requests are counted one after the other
     job = await job_definitions.load_job(tx.connection, job_id)
+    wish = Wish(job_id=job_id, kind=RequestKind.PROVISION_ON_DEMAND, idempotency_key=key)
+    asked = await tx.connection.fetchrow(QUERIES.find_asked, job_id, key)
+    if asked is not None and asked["user_name"] == user:
+        # The user may be known by now who was a stranger then: a repeat is about whom the first request was about.
+        await asking.ask(tx, request, replace(wish, object_id=asked["object_id"]))
+        return
     if job.missing_secrets:
         raise SecretsMissingError(job.missing_secrets)
     known = await tx.connection.fetchrow(CONSOLE.find_person, job_id, user.lower())
     known = known or await tx.connection.fetchrow(CONSOLE.find_person_by_name, job_id, user)
     object_id = known["object_id"] if known else None
-    wish = Wish(
-        job_id=job_id,
-        kind=RequestKind.PROVISION_ON_DEMAND,
-        idempotency_key=key,
-        # No name and no mail address becomes part of a key.
-        object_id=object_id or str(derived_id("demand", job_id, user.strip().casefold())),
-        user=object_id or user,
-    )
+    # No name and no mail address becomes part of a key.
+    named = object_id or str(derived_id("demand", job_id, user.strip().casefold()))
+    wish = replace(wish, object_id=named, user=object_id or user)
     rows = await tx.connection.fetch(
         QUERIES.newest_demands, job_id, tx.now - timedelta(seconds=WINDOW_SECONDS), MOST_IN_WINDOW
     )

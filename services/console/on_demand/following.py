@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.console.on_demand.store import QUERIES
+from services.console.provisioning_log import for_people
 from shared.contracts.on_demand import DemandFact, DemandStage
 from shared.contracts.outcomes import LicenseFact, LicenseState, ProvisioningOutcome, Result
 from shared.runtime.database import Connection
@@ -27,14 +28,17 @@ async def note_facts(connection: Connection, facts: Sequence[DemandFact]) -> Non
 
 
 async def note_outcomes(connection: Connection, received: Sequence[Received[ProvisioningOutcome]]) -> None:
-    """Note what became of the changes of users on demand. Those of everybody else find no open request."""
+    """Note what became of the changes of users on demand. Those of everybody else find no open request.
+
+    What is kept is what may be shown: no value of a redacted path.
+    """
     ended = [item for item in received if item.message.result is not Result.SKIPPED]
     if ended:
         await connection.execute(
             QUERIES.note_outcomes,
             [item.envelope.correlation_id for item in ended],
             [item.message.job_id for item in ended],
-            [item.message.body().decode() for item in ended],
+            [for_people(item.message).body().decode() for item in ended],
         )
 
 

@@ -2,6 +2,11 @@
 INSERT INTO demand (job_id, request_id, correlation_id, user_name, object_id, requested_by, at)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
+-- name: find_asked
+SELECT user_name, asked.object_id
+FROM demand JOIN operator_request AS asked ON asked.job_id = demand.job_id AND asked.idempotency_key = demand.request_id
+WHERE demand.job_id = $1 AND demand.request_id = $2;
+
 -- name: newest_demands
 SELECT at FROM demand WHERE job_id = $1 AND at > $2 ORDER BY at DESC LIMIT $3;
 

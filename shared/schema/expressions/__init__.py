@@ -4,7 +4,7 @@ from shared.schema.expressions.errors import AllValuesUsed, EvaluationError, Exp
 from shared.schema.expressions.expression import Expression, compile_expression, compile_tree
 from shared.schema.expressions.function import Example, Function, Parameter
 from shared.schema.expressions.registry import FUNCTIONS
-from shared.schema.expressions.source import compile_source, from_source, to_source
+from shared.schema.expressions.source import from_source, to_source
 from shared.schema.expressions.tree import Node
 from shared.schema.expressions.values import IGNORE_ATTRIBUTE, IGNORE_OBJECT, EvaluationContext, Ignore, Value
 
@@ -24,7 +24,6 @@ __all__ = [
     "Parameter",
     "Value",
     "compile_expression",
-    "compile_source",
     "compile_tree",
     "from_source",
     "to_source",

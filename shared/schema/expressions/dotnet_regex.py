@@ -148,7 +148,7 @@ def _special(mark: str, last: int) -> str | Callable[[Any], str]:
     return made[mark]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def compile_pattern(pattern: str) -> Pattern:
     """Return a compiled pattern of the .NET dialect. Raises PatternError."""
     translation = translate(to_units(pattern))

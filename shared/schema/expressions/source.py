@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.schema.expressions.errors import ExpressionError
-from shared.schema.expressions.expression import Expression, compile_tree
 from shared.schema.expressions.function import Function, Parameter
 from shared.schema.expressions.parser import DEEPEST, parse_operand
 from shared.schema.expressions.registry import FUNCTIONS
@@ -65,12 +64,6 @@ def from_source(source: Mapping[str, Any]) -> Node:
     Raises ExpressionError.
     """
     return _node(source, 0)
-
-
-def compile_source(source: Mapping[str, Any]) -> Expression:
-    """Return the compiled expression of a parsed source. Raises ExpressionError."""
-    expression = source.get("expression")
-    return compile_tree(from_source(source), expression if isinstance(expression, str) and expression else None)
 
 
 def _node(source: Any, depth: int) -> Node:

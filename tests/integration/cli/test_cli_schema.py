@@ -54,6 +54,19 @@ async def test_a_schema_goes_out_to_a_file_and_comes_back(console: Console, tmp_
     assert [item["schemaVersion"] for item in versions] == [2, 1, 0]
 
 
+async def test_an_import_that_was_made_from_another_version_is_not_saved(console: Console) -> None:
+    await console.new_job()
+    mine, theirs = (
+        json.dumps(document(row("title", source), base=BASE)).encode() for source in ("[jobTitle]", "[department]")
+    )
+    assert (await run(console, "import", "--file", "-", "--if-version", "0", stdin=theirs)).code == 0
+    refused = await run(console, "import", "--file", "-", "--if-version", "0", stdin=mine)
+    assert (refused.code, "1" in refused.sentence) == (1, True)
+    listed = (await run(console, "versions", "--json")).json
+    assert [item["schemaVersion"] for item in listed] == [1, 0]
+    assert (await run(console, "import", "--file", "-", "--if-version", "1", stdin=mine)).code == 0
+
+
 async def test_what_cannot_be_done_is_one_sentence_with_the_place_and_exit_status_1(console: Console) -> None:
     await console.new_job()
     wrong = json.dumps(document(row("shoeSize", "[jobTitle]"), base=BASE)).encode()

@@ -5,6 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from services.console import prune, read
 from shared.contracts.changes import LicenseDecision
 from shared.contracts.failure_codes import Code
@@ -176,6 +178,33 @@ async def test_retention_forgets_what_is_old_and_the_people_of_deleted_jobs(fram
         await connection.execute("UPDATE job_definition SET deleted = true")
     await prune.prune(frame)
     assert (await state(frame))["person"] == []
+
+
+LEFT_BEHIND = {
+    "link": "INSERT INTO link (job_id, object_id, generation) VALUES ($1, 'user-1', 1)",
+    "operator_request": (
+        "INSERT INTO operator_request (job_id, idempotency_key, kind, object_id, reason, requested_by, at)"
+        " VALUES ($1, 'key-1', 'deleteLink', 'user-1', '', 'an operator', now())"
+    ),
+    "demand": (
+        "INSERT INTO demand (job_id, request_id, correlation_id, user_name, requested_by, at)"
+        " VALUES ($1, 'key-1', 'flow-1', 'user-1', 'an operator', now())"
+    ),
+}
+
+
+@pytest.mark.parametrize("table", LEFT_BEHIND)
+async def test_a_crash_while_a_deleted_job_is_forgotten_leaves_nothing_for_good(frame: Frame, table: str) -> None:
+    async with frame.connection() as connection:
+        await connection.execute(
+            "INSERT INTO job_definition (job_id, version, definition, schedule, request_sha256, deleted, created_at, changed_at)"
+            " VALUES ($1, 1, '{}', 'Disabled', '', true, now(), now())",
+            JOB,
+        )
+        await connection.execute(LEFT_BEHIND[table], JOB)
+    await prune.prune(frame)
+    async with frame.connection() as connection:
+        assert await connection.fetch(f"SELECT 1 FROM {table} WHERE job_id = $1", JOB) == []
 
 
 async def test_a_group_is_counted_with_its_cycle_and_is_nobody(frame: Frame) -> None:

@@ -105,6 +105,30 @@ async def test_a_change_of_a_link_is_one_request_with_its_audit_row(
     assert (await call(console, method, job, "/u1", other, headers=key)).status == 409
 
 
+@pytest.mark.parametrize("name", ["u1", "target-u1"], ids=["by its user", "by its account"])
+async def test_a_repeat_is_answered_after_the_link_was_deleted(console: Console, name: str) -> None:
+    job = await linked(console, "u1", "u2")
+    key = {"Idempotency-Key": "key-1"}
+    assert (await call(console, "DELETE", job, f"/{name}", WHY, headers=key)).status == 202
+    await deliver(console.frame, [received(link_fact(job, "u1", 5, LinkState.DELETED))])
+    again = await call(console, "DELETE", job, f"/{name}", WHY, headers=key)
+    assert (again.status, again.json["objectId"], again.json["targetAnchor"]) == (202, "u1", None)
+    assert len(await requests(console)) == 1
+    assert (await call(console, "DELETE", job, f"/{name}", WHY)).status == 404, "another request finds no link"
+    assert (await call(console, "DELETE", job, "/u2", WHY, headers=key)).status == 409
+    assert (await call(console, "GET", job, "/u1")).status == 404
+
+
+async def test_a_repeated_comparison_is_answered_after_the_link_was_deleted(console: Console) -> None:
+    job = await linked(console, "u1")
+    key = {"Idempotency-Key": "key-1"}
+    assert (await call(console, "POST", job, "/compare", {"objectId": "u1"}, headers=key)).status == 202
+    await deliver(console.frame, [received(link_fact(job, "u1", 5, LinkState.DELETED))])
+    again = await call(console, "POST", job, "/compare", {"objectId": "u1"}, headers=key)
+    assert (again.status, again.json["objectId"]) == (202, "u1")
+    assert len(await requests(console)) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "field"),
     [
@@ -248,6 +272,33 @@ async def test_a_user_on_demand_is_followed_to_the_outcome_by_its_correlation_id
     done = (await console.call("GET", where)).json
     assert (done["result"], done["targetIdentity"]["id"]) == ("Success", "target-u1")
     assert (await console.call("GET", where)).status == 200
+
+
+async def test_a_repeat_is_the_same_request_after_the_stranger_became_known(console: Console) -> None:
+    job = await ready(console)
+    key, ann = {"Idempotency-Key": "key-1"}, {"user": "u1@example.com"}
+    first = await demand(console, job, ann, headers=key)
+    await deliver(console.frame, [received(assignment("u1", job=job))])
+    again = await demand(console, job, ann, headers=key)
+    assert (again.status, again.headers["Location"]) == (202, first.headers["Location"]), again.raw
+    assert len(await requests(console)) == 1
+    assert (await demand(console, job, {"user": "somebody else"}, headers=key)).status == 409
+    assert (await demand(console, job, ann | {"reason": "another"}, headers=key)).status == 409
+
+
+async def test_a_redacted_value_is_neither_kept_nor_shown_of_a_user_on_demand(console: Console) -> None:
+    job = await ready(console, "u1")
+    where = (await demand(console, job, {"user": "u1"})).headers["Location"]
+    created = outcome("u1", 2, job=job).model_copy(
+        update={"modified": (), "resource": {"userName": "canary", "title": "Buyer"}, "redacted": ("userName",)}
+    )
+    mine, flow = received(created), await correlation(console)
+    object.__setattr__(mine, "envelope", mine.envelope.__class__(**(_fields(mine.envelope) | {"correlation_id": flow})))
+    await deliver(console.frame, [mine])
+    shown = (await console.call("GET", where)).json["modifiedProperties"]
+    assert {item["displayName"]: item["newValue"] for item in shown} == {"userName": "[Redact]", "title": "Buyer"}
+    (row,) = await console.rows("SELECT demand::text AS kept FROM demand WHERE job_id = $1", job)
+    assert "canary" not in row["kept"]
 
 
 def _fields(envelope: Any) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from services.console import audit, job_schemas
+from services.console.tokens import Operator, Role
 from shared.contracts.control import JobRecord, ResetScope
 from shared.contracts.ids import derived_id
 from shared.schema.filter_operators import OPERATORS
 from tests.support.builders_console import Console
 from tests.support.builders_schema import USER_ROWS, clause, document, entra_export, row
+from tests.support.eventually import eventually
 
 SECRETS = {"secretToken": "not-a-real-token", "clientSecret": "not-a-real-secret"}
 
@@ -202,6 +207,40 @@ async def test_two_saves_at_once_are_two_versions(console: Console) -> None:
     replies = await asyncio.gather(*[console.call("PUT", path(job), body) for body in bodies])
     assert sorted(reply.json["schemaVersion"] for reply in replies) == [1, 2, 3, 4]
     assert [record.schema_version for record in await records(console)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_template_is_checked_against_the_schema_that_is_being_saved(console: Console) -> None:
+    job = await console.new_job(template="scim")
+    admin = audit.Request(operator=Operator(token_id=uuid4(), name="an operator", role=Role.ADMIN), reason="")
+    async with console.frame.transaction() as tx:
+        await job_schemas.save(tx, admin, job, document())
+        changing = asyncio.create_task(
+            console.call("PATCH", f"/api/v1/jobs/{job}", {"template": "linkedin-sales-navigator"})
+        )
+        await eventually(lambda: waits_for_a_lock(console))
+    assert (await changing).status == 422
+    assert (await console.call("GET", f"/api/v1/jobs/{job}")).json["template"] == "scim"
+
+
+async def waits_for_a_lock(console: Console) -> bool:
+    return bool(await console.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+async def test_a_schema_is_compiled_beside_the_event_loop(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    accept = job_schemas.accept
+
+    def noting(*arguments: Any) -> job_schemas.Accepted:
+        threads.append(threading.current_thread())
+        return accept(*arguments)
+
+    job = await console.new_job(template="scim")
+    assert (await console.call("PUT", path(job), linkedin(row("title", "[jobTitle]")))).status == 200
+    monkeypatch.setattr(job_schemas, "accept", noting)
+    assert (await console.call("POST", path(job, "/versions/1/restore"))).status == 200
+    assert (await console.call("PATCH", f"/api/v1/jobs/{job}", {"template": "linkedin-sales-navigator"})).status == 200
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_functions_and_operators_are_listed_as_graph_lists_them(console: Console) -> None:

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from services.diff.core import Decision, assignment_arrived
 from services.diff.decision_table import digests_of, look_at
+from services.diff.demands import demanded
 from services.diff.mapping import kept_back
 from services.diff.outcomes import outcome_arrived
 from services.diff.person import Person
 from services.diff.rules import Rules
 from services.diff.scope import SkipCode
 from services.diff.wanted import Case, Kind
-from shared.contracts.changes import MatchingValue, ModifiedAttribute, Operation
-from shared.contracts.outcomes import Result
+from shared.contracts.changes import REDACTED, MatchingValue, ModifiedAttribute, Operation
+from shared.contracts.on_demand import DemandFact
+from shared.contracts.outcomes import Result, StepType
 from shared.contracts.public import UserStatus
 from shared.contracts.synchronization_schema import AttributeType, FlowBehavior, FlowType
 from shared.schema.mapping import MappedAttribute
@@ -233,6 +235,15 @@ def test_the_writer_is_told_what_an_account_that_exists_keeps() -> None:
     sent = change(assignment_arrived(None, assignment(jobTitle="Buyer"), occasion(job_rules)))
     assert (sent.only_on_create, sent.only_if_absent, sent.redacted) == (("title",), ("displayName",), ("userName",))
     assert sent.resource["userName"] == "ada@example.org"
+
+
+def test_a_redacted_matching_value_is_not_shown_on_demand_and_is_matched_by_all_the_same() -> None:
+    job_rules = rules(mapping_of(row("externalId", redact=True)))
+    decision = demanded(None, assignment().model_copy(update={"request_id": "request-1"}), occasion(job_rules))
+    (told,) = [item.message for item in decision.emissions if isinstance(item.message, DemandFact)]
+    shown = [step.details["matching"] for step in told.steps if step.type is StepType.MATCHING]
+    assert shown == [[{"attribute": "externalId", "value": REDACTED}]]
+    assert change(decision).matching == (MatchingValue(attribute="externalId", value=OBJECT),)
 
 
 def test_with_update_off_an_account_that_exists_keeps_everything() -> None:

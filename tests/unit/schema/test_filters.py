@@ -91,12 +91,6 @@ def test_clauses_are_joined_by_and_groups_by_or_and_every_failed_clause_is_named
     refused = both.evaluate({"department": "Sales", "city": "canary", "country": "canary"})
     assert refused.passed is False
     assert refused.failed == ("filter 1 city EQUALS Oslo", "filter 2 country EQUALS NO")
-    explained = both.explain({"department": "Sales", "city": "canary"})
-    assert [(item.sentence, item.passed) for item in explained] == [
-        ("filter 1 department EQUALS Sales", True),
-        ("filter 1 city EQUALS Oslo", False),
-        ("filter 2 country EQUALS NO", False),
-    ]
 
 
 def test_a_filter_without_clauses_lets_everybody_pass() -> None:

@@ -1,20 +1,27 @@
 """What cannot be done is refused by name and place; what is probably not meant is a warning."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from shared.contracts.templates.template import Template
+from shared.schema import checks_of_filters
 from shared.schema.checks import read_schema
 from shared.schema.compiling import compile_schema
+from shared.schema.expressions.functions import replacing
 from shared.schema.findings import SchemaRefusedError, Severity
+from shared.schema.sources import compiled
+from shared.schema.trying import try_expression
 from tests.support.builders_schema import (
+    CONTEXT,
     ENTERPRISE,
     LINKEDIN,
     SCIM,
     USER_ROWS,
     clause,
+    defined,
     document,
     found,
     row,
@@ -22,6 +29,7 @@ from tests.support.builders_schema import (
 )
 
 USERS = "synchronizationRules.0.objectMappings.0"
+GROUPS = "synchronizationRules.0.objectMappings.1"
 THIRD = f"{USERS}.attributeMappings.2"
 
 
@@ -37,6 +45,22 @@ def with_rule(**more: Any) -> dict[str, Any]:
 
 def told(key: str, value: str) -> dict[str, Any]:
     return document(metadata=[{"key": key, "value": value}])
+
+
+def left(attribute: str, value: Any) -> list[dict[str, Any]]:
+    """Metadata that sets an attribute of who leaves."""
+    return [{"key": "Seatkeeper.WhenUnassigned", "value": json.dumps({"setAttribute": attribute, "value": value})}]
+
+
+def switch(word: str) -> list[dict[str, str]]:
+    return [{"key": "Seatkeeper.FlowNullValues", "value": word}]
+
+
+def patterned(number: int) -> dict[str, Any]:
+    """Mappings with that many patterns of 9,800 characters, each inside another function."""
+    text = f'ToLower(Replace([city], , "{"y" * 9_800}", , "x", , ), )'
+    targets = ("title", "nickName", "displayName", "name.givenName", "name.familyName", "locale", "timezone")
+    return document(*(row(target, text) for target in targets[:number]))
 
 
 @dataclass(frozen=True)
@@ -204,6 +228,57 @@ CASES = {
         f"{USERS}.metadata",
         told("Seatkeeper.WhenUnassigned", '{"setAttribute": "title", "value": "Left"}'),
     ),
+    "a reference to set": Case(
+        "NotAReference", f"{USERS}.metadata",
+        document(row(f"{ENTERPRISE}:manager", "[manager]"), metadata=left(f"{ENTERPRISE}:manager", "u-1")),
+    ),
+    "a matching attribute to empty": Case(
+        "EmptyValue", f"{USERS}.metadata",
+        document(row("externalId", "[objectId]", matchingPriority=2), metadata=left("externalId", " ")),
+    ),
+    "a required attribute to empty": Case("EmptyValue", f"{USERS}.metadata", document(metadata=left("userName", ""))),
+    "a word to set where a boolean is": Case("WrongType", f"{USERS}.metadata", document(metadata=left("active", "no"))),
+    "a NUL to set": Case(
+        "NulCharacter", f"{USERS}.metadata", document(row("title", "[jobTitle]"), metadata=left("title", "a\x00b"))
+    ),
+    "a group that is to be disabled": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata",
+        with_groups(metadata=[{"key": "Seatkeeper.WhenUnassigned", "value": "disable"}]),
+    ),
+    "an attribute to set of a group": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata", with_groups(metadata=left("displayName", "Left"))
+    ),
+    "links of groups that are kept": Case(
+        "UnsupportedForGroups", f"{GROUPS}.metadata",
+        with_groups(metadata=[{"key": "Seatkeeper.KeepManagingReleasedLinks", "value": "false"}]),
+    ),
+    "groups without the name that they need": Case(
+        "RequiredNotMapped", f"{GROUPS}.attributeMappings",
+        with_groups(attributeMappings=[row("externalId", "[objectId]", matchingPriority=1)]),
+    ),
+    "a switch of one attribute that is none": Case(
+        "InvalidOption", f"{THIRD}.targetAttributeName", defined("title", metadata=switch("maybe"))
+    ),
+    "references that are missing": Case(
+        "IgnoredProperty",
+        f"{THIRD}.exportMissingReferences",
+        document(row(f"{ENTERPRISE}:manager", "[manager]", exportMissingReferences=True)),
+        Severity.WARNING,
+    ),
+    "a default of an attribute that is not required": Case(
+        "IgnoredProperty", f"{THIRD}.targetAttributeName", defined("title", defaultValue="None"), Severity.WARNING
+    ),
+    "a default of a definition of the wrong type": Case(
+        "WrongType", f"{THIRD}.targetAttributeName", defined("level", type="Integer", required=True, defaultValue="low")
+    ),
+    "an immutable attribute to set": Case(
+        "NotWritable", f"{USERS}.metadata", defined("title", mutability="Immutable", mapping=left("title", "Left"))
+    ),
+    "an immutable activity": Case(
+        "NotWritable",
+        f"{THIRD}.targetAttributeName",
+        defined("closed", "[IsSoftDeleted]", base=(*USER_ROWS[:1], row("title", "[jobTitle]")), mutability="Immutable"),
+    ),
     "an operator nobody knows": Case(
         "UnsupportedOperator", f"{USERS}.scope.groups.0.clauses.0.operatorName", scoped(clause("city", "LIKE", "O%"))
     ),
@@ -216,6 +291,21 @@ CASES = {
     "a clause without a value": Case(
         "OperandMissing", f"{USERS}.scope.groups.0.clauses.0.targetOperand.values", scoped(clause("city", "EQUALS"))
     ),
+    "an empty value among several": Case(
+        "OperandMissing",
+        f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
+        scoped(clause("department", "INCLUDES", "", "Sales")),
+    ),
+    "a text that is to be true": Case(
+        "UnsupportedOperator",
+        f"{USERS}.scope.groups.0.clauses.0.operatorName",
+        scoped(clause("department", "IS TRUE")),
+    ),
+    "a pattern for a boolean": Case(
+        "UnsupportedOperator",
+        f"{USERS}.scope.groups.0.clauses.0.operatorName",
+        scoped(clause("accountEnabled", "REGEX MATCH", "^True$")),
+    ),
     "a size that is no number": Case(
         "NotAnInteger",
         f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
@@ -225,6 +315,12 @@ CASES = {
         "InvalidPattern",
         f"{USERS}.scope.groups.0.clauses.0.targetOperand.values.0",
         scoped(clause("city", "REGEX MATCH", "^(Oslo$")),
+    ),
+    "patterns of filters that are too long together": Case(
+        "PatternsTooLong", "synchronizationRules", scoped(clause("city", "REGEX MATCH", *[f"^{'x' * 9_990}$"] * 7))
+    ),
+    "patterns of mappings that are too long together": Case(
+        "PatternsTooLong", "synchronizationRules", patterned(7)
     ),
     "a pattern without anchors": Case(
         "UnanchoredPattern",
@@ -244,6 +340,12 @@ CASES = {
         document(row("active", "[accountEnabled]"), base=USER_ROWS[:1]),
         Severity.WARNING,
     ),
+    "two attributes that could be the activity": Case(
+        "AmbiguousActivity",
+        f"{THIRD}.source",
+        document(row("userType", "[IsSoftDeleted]"), row("title", "[IsSoftDeleted]"), base=USER_ROWS[:1]),
+        Severity.WARNING,
+    ),
     "a value that never settles": Case(
         "NeverSettles", f"{THIRD}.source.expression", document(row("nickName", "Now()")), Severity.WARNING
     ),
@@ -259,6 +361,14 @@ CASES = {
     "a number where text belongs": Case(
         "InvalidDocument", f"{THIRD}.targetAttributeName", document(row("title", "[jobTitle]") | {"targetAttributeName": 7})
     ),
+    "a priority that fits no column": Case(
+        "InvalidDocument", "synchronizationRules.0.priority", with_rule(priority=2**70)
+    ),
+    "a NUL in a text": Case("NulCharacter", f"{THIRD}.defaultValue", document(row("title", defaultValue="a\x00b"))),
+    "a NUL in an annotation": Case(
+        "NulCharacter", "@odata.context.0", document() | {"@odata.context": ["a\x00b"]}
+    ),
+    "a NUL in a name": Case("NulCharacter", THIRD, document(row("title", "[jobTitle]") | {"@x\x00": 1})),
     "a precedence below zero": Case(
         "InvalidDocument", f"{THIRD}.matchingPriority", document(row("title", "[jobTitle]", matchingPriority=-1))
     ),
@@ -315,3 +425,37 @@ def test_everything_that_is_wrong_is_found_at_once() -> None:
 def test_a_misspelt_name_gets_the_one_that_was_meant() -> None:
     assert "jobTitle" in found(document(row("title", "[jobtitle]")))[0].remedy
     assert "displayName" in found(document(row("displayname2", "[mail]")))[0].remedy
+
+
+def test_groups_that_are_not_enabled_need_no_name() -> None:
+    assert found(with_groups(attributeMappings=[], enabled=False)) == ()
+
+
+def test_the_finding_of_a_switch_names_its_attribute() -> None:
+    assert "title" in found(defined("title", metadata=switch("maybe")))[0].message
+
+
+def test_patterns_that_are_too_long_together_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_pattern(_: str) -> None:
+        raise AssertionError("a pattern was compiled")
+
+    monkeypatch.setattr(checks_of_filters, "compile_pattern", compile_pattern)
+    monkeypatch.setattr(replacing, "compile_pattern", compile_pattern)
+    assert [finding.code for finding in found(patterned(7))] == ["PatternsTooLong"]
+    assert [finding.code for finding in found(CASES["patterns of filters that are too long together"].document)] == [
+        "PatternsTooLong"
+    ]
+    monkeypatch.undo()
+    assert found(patterned(6)) == ()
+
+
+def test_an_expression_that_is_tried_out_is_not_kept() -> None:
+    kept = compiled.cache_info().currsize
+    for number in range(3):
+        assert try_expression(f'Append([city], "tried out {number}")', None, CONTEXT.now)["parsingSucceeded"]
+    assert compiled.cache_info().currsize == kept
+
+
+def test_a_directory_extension_takes_every_operator_since_its_type_is_not_known() -> None:
+    extension = f"extension_{'0' * 32}_contractor"
+    assert found(scoped(clause(extension, "IS TRUE"), clause(extension, "GREATER_THAN", "1"))) == ()

@@ -80,7 +80,7 @@ ROWS = st.builds(
     st.sampled_from(["title", "nickName", 'emails[type eq "work"].value']),
     st.none() | st.sampled_from(SOURCES),
     flowType=st.sampled_from(["Always", "objectaddonly", None]),
-    defaultValue=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    defaultValue=st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters=["\x00"]), max_size=5),
 )
 
 

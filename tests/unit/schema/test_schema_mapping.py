@@ -22,6 +22,8 @@ from tests.support.builders_schema import (
     USER_ROWS,
     clause,
     compiled,
+    defined,
+    document,
     entra_export,
     row,
 )
@@ -269,9 +271,29 @@ def test_random_values_are_the_same_each_time_and_differ_by_object_and_attribute
 def test_the_three_filters_are_asked_apart() -> None:
     sales = [{"name": "sales", "clauses": [clause("department", "EQUALS", "Sales")]}]
     mapping = users(scope={"groups": sales, "inputFilterGroups": sales})
-    assert (mapping.in_scope(RECORD).passed, mapping.reads(RECORD), mapping.belongs(RECORD)) == (False, False, True)
-    assert mapping.in_scope(RECORD).failed == ("sales department EQUALS Sales",)
-    assert mapping.in_scope({**RECORD, "department": "Sales"}).passed
+    by = mapping.filter
+    assert [part.evaluate(RECORD).passed for part in (by.scope, by.input, by.category)] == [False, False, True]
+    assert by.scope.evaluate(RECORD).failed == ("sales department EQUALS Sales",)
+    assert by.scope.evaluate({**RECORD, "department": "Sales"}).passed
+
+
+@pytest.mark.parametrize(
+    ("targets", "chosen"),
+    [
+        (("userType", "active"), "active"),
+        (("userType", "ACTIVE"), "active"),
+        (("userType", "enabled"), "enabled"),
+        (("userType", "title"), "userType"),
+        (("title",), "title"),
+    ],
+    ids=["active", "active spelt otherwise", "a boolean", "the first of equals", "the only one"],
+)
+def test_leaving_is_written_to_active_wherever_its_mapping_stands(targets: tuple[str, ...], chosen: str) -> None:
+    made = document(*(row(path, "[IsSoftDeleted]") for path in targets), base=USER_ROWS[:1])
+    made["synchronizationRules"][0] |= {"sourceDirectoryName": "T", "targetDirectoryName": "T"}
+    own = {"name": "User", "attributes": [{"name": "enabled", "type": "Boolean"}]}
+    made["directories"] = [{"name": "T", "objects": [own]}]
+    assert compile_schema(read_schema(made), SCIM).users.active_path == chosen
 
 
 def test_deprovisioning_is_entras_unless_the_mapping_says_otherwise() -> None:
@@ -296,6 +318,37 @@ def test_deprovisioning_is_entras_unless_the_mapping_says_otherwise() -> None:
     )
     assert told.deprovisioning[Event.SOFT_DELETED].action is Action.DELETE
     assert (told.keep_managing_released_links, users().keep_managing_released_links) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said", "path", "written"),
+    [("ACTIVE", '"False"', "active", False), ("title", "5", "title", "5"), ("title", "true", "title", "True")],
+    ids=["a word for a boolean, spelt otherwise", "a number for a text", "a boolean for a text"],
+)
+def test_what_is_set_of_who_leaves_is_what_the_attribute_takes(
+    attribute: str, said: str, path: str, written: Any
+) -> None:
+    value = f'{{"setAttribute": "{attribute}", "value": {said}}}'
+    told = users(row("title", "[jobTitle]"), metadata=[{"key": "Seatkeeper.WhenUnassigned", "value": value}])
+    step = told.deprovisioning[Event.UNASSIGNED]
+    assert (step.attribute, step.value) == (path, written)
+    assert type(step.value) is type(written)
+
+
+def test_an_immutable_attribute_is_written_with_a_create_alone_and_never_cleared() -> None:
+    made = compile_schema(read_schema(defined("title", mutability="Immutable")), SCIM).users
+    assert (made.attributes["title"].flow_type, made.attributes["title"].flow_null_values) == ("ObjectAddOnly", False)
+
+
+@pytest.mark.parametrize(
+    ("required", "title", "created"), [(True, None, "None yet"), (True, "Buyer", "Buyer"), (False, None, None)]
+)
+def test_a_required_attribute_without_a_value_is_created_with_the_default_of_its_definition(
+    required: bool, title: str | None, created: str | None
+) -> None:
+    made = compile_schema(read_schema(defined("title", required=required, defaultValue="None yet")), SCIM).users
+    mapped = made.evaluate({**RECORD, "jobTitle": title}, CONTEXT)
+    assert (mapped.for_create().get("title"), mapped.missing, mapped.values.get("title")) == (created, (), title)
 
 
 def test_the_default_mapping_is_quick() -> None:

@@ -8,7 +8,7 @@ from shared.schema.expressions import (
     FUNCTIONS,
     ExpressionError,
     compile_expression,
-    compile_source,
+    compile_tree,
     from_source,
     to_source,
 )
@@ -44,7 +44,7 @@ def test_the_parsed_source_of_graph_is_written_and_read() -> None:
     tree = compile_expression(REPLACE["expression"]).tree
     assert to_source(tree) == REPLACE
     assert from_source(REPLACE) == tree
-    expression = compile_source(without_text(REPLACE))
+    expression = compile_tree(from_source(without_text(REPLACE)))
     assert expression.evaluate({"preferredLanguage": "en-US"}, EXAMPLE_CONTEXT) == "en_US"
 
 
@@ -52,13 +52,19 @@ def test_the_parsed_source_of_graph_is_written_and_read() -> None:
 def test_every_example_survives_the_form_of_parameters(function: Any) -> None:
     for example in function.examples:
         source = without_text(to_source(compile_expression(example.expression).tree))
-        assert compile_source(source).evaluate(example.attributes, EXAMPLE_CONTEXT) == example.result
+        assert compile_tree(from_source(source)).evaluate(example.attributes, EXAMPLE_CONTEXT) == example.result
 
 
 def test_a_constant_is_itself() -> None:
-    assert compile_source({"type": "Constant", "name": "x", "expression": '"x"'}).evaluate({}, EXAMPLE_CONTEXT) == "x"
     assert (
-        compile_source({"type": "Constant", "name": "a b", "expression": "a b"}).evaluate({}, EXAMPLE_CONTEXT) == "a b"
+        compile_tree(from_source({"type": "Constant", "name": "x", "expression": '"x"'})).evaluate({}, EXAMPLE_CONTEXT)
+        == "x"
+    )
+    assert (
+        compile_tree(from_source({"type": "Constant", "name": "a b", "expression": "a b"})).evaluate(
+            {}, EXAMPLE_CONTEXT
+        )
+        == "a b"
     )
 
 
@@ -80,7 +86,7 @@ def test_a_constant_is_itself() -> None:
 )
 def test_a_source_that_cannot_be_used_is_refused_by_name(source: dict[str, Any], words: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        compile_source(source)
+        from_source(source)
     assert words in str(caught.value)
 
 
