@@ -220,10 +220,11 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
     await connection.execute(MIRROR.stage_users, job_id, attempt, body)
     await connection.fetch(MIRROR.apply_users, job_id, attempt, False, tx.now, [])
     await connection.execute(MIRROR.settle_users, job_id, attempt, False)
+    added = 0
     if read.ways.assignments:
         columns = [list(column) for column in zip(*read.ways.assignments, strict=True)]
         await connection.execute(MIRROR.stage_assignments, job_id, attempt, *columns)
-        await connection.execute(MIRROR.add_assignments, job_id, attempt, tx.now)
+        added = await connection.fetchval(MIRROR.add_assignments, job_id, attempt, tx.now)
     if read.ways.groups:
         member = {"@odata.type": "#microsoft.graph.user", "id": user_id}
         body = orjson.dumps(
@@ -232,7 +233,10 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
         await connection.execute(MIRROR.stage_members, job_id, attempt, body)
         await connection.execute(MIRROR.apply_members, job_id, attempt, tx.now, again_at, settings.nested_groups)
     await connection.execute(QUERIES.touch, user_id)
-    await connection.fetch(MIRROR.refreeze_assignments, job_id)
+    refrozen = await connection.fetch(MIRROR.refreeze_assignments, job_id)
+    if added or not all(row["frozen"] for row in refrozen):
+        # The last listing did not show what is believed now: the next one is compared with it, also when it is equal to the last.
+        await connection.execute(WATCHER.void_listing, job_id)
     await connection.execute(QUERIES.drop_staged, attempt)
     await connection.execute(WATCHER.queue_rechecks, job_id, "user", [user_id], "confirm", again_at)
 

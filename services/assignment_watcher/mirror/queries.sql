@@ -62,8 +62,10 @@ WITH added AS (
     INSERT INTO mirror_assignment (job_id, assignment_id, principal_type, principal_id, role_id, assigned_at)
     SELECT $1, assignment_id, principal_type, principal_id, role_id, coalesce(assigned_at, $3) FROM staged_assignment WHERE attempt = $2
     ON CONFLICT DO NOTHING RETURNING principal_type, principal_id
+), touching AS (
+    INSERT INTO touched SELECT principal_type, principal_id FROM added ON CONFLICT DO NOTHING
 )
-INSERT INTO touched SELECT principal_type, principal_id FROM added ON CONFLICT DO NOTHING;
+SELECT count(*) AS added FROM added;
 
 -- name: suspect_absent
 UPDATE mirror_assignment a SET suspect_since = $3

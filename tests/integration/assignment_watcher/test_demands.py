@@ -1,7 +1,7 @@
 """Users on demand against a simulated Microsoft Graph on a real PostgreSQL: read beside the cycles, never wrong about removals."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -12,6 +12,7 @@ from services.assignment_watcher.demands import serving
 from services.assignment_watcher.demands import store as demands
 from services.assignment_watcher.demands.store import Demand
 from services.assignment_watcher.demands.taking import DemandsTaken
+from services.assignment_watcher.reading.reader import Reader, Reading
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import derived_id
@@ -72,6 +73,19 @@ async def provision(watcher: Watcher, user: str) -> DemandFact:
 async def serve(watcher: Watcher, demand: Demand) -> str:
     [job] = [job for job in await watcher.frame.list_jobs() if job.job_id == demand.job_id]
     return await serving.serve(watcher.frame, watcher.sources.open(watcher.frame, job), job, demand)
+
+
+def between_reads_and_commit(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[None]]) -> None:
+    """Let the next cycle wait for ``act`` when it has read everything and committed nothing."""
+    read = Reader.read
+
+    async def held(reader: Reader, now: datetime) -> Reading:
+        reading = await read(reader, now)
+        monkeypatch.setattr(Reader, "read", read)
+        await act()
+        return reading
+
+    monkeypatch.setattr(Reader, "read", held)
 
 
 async def facts(watcher: Watcher) -> list[DemandFact]:
@@ -195,16 +209,69 @@ async def test_a_request_that_comes_twice_or_is_served_twice_is_said_once(watche
     assert len(await facts(watcher)) == 1
 
 
-async def test_beside_a_cycle_that_was_read_before_nothing_is_lost(watcher: Watcher, tenant: Tenant) -> None:
+async def test_beside_a_cycle_that_was_read_before_nothing_is_lost(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     users = await tenant.users()
     await tenant.assign(users[0])
     await watcher.cycle()
-    await tenant.assign(users[1])
-    await asyncio.gather(watcher.cycle(), provision(watcher, users[1]))
+
+    async def meanwhile() -> None:
+        await tenant.assign(users[1])
+        assert (await provision(watcher, users[1])).result is None
+
+    between_reads_and_commit(monkeypatch, meanwhile)
+    await watcher.cycle()
+    assert (await watcher.said()).latest()[users[1]].assigned
     await watcher.cycles(3)
     await agree(watcher)
-    versions = [record.sequence for record in (await watcher.said()).assignments if record.object_id == users[1]]
-    assert versions == sorted(set(versions))
+    assert [record.sequence for record in (await watcher.said()).assignments if record.object_id == users[1]] == [1]
+
+
+async def test_an_assignment_that_ends_before_any_cycle_saw_it_is_taken_back(watcher: Watcher, tenant: Tenant) -> None:
+    stays, goes = (await tenant.users())[:2]
+    await tenant.assign(stays)
+    await watcher.cycle()
+    await tenant.assign(goes)
+    await provision(watcher, goes)
+    await tenant.tx({"op": "unassign", "principalId": goes})
+    await watcher.cycles(3)
+    await agree(watcher)
+
+
+async def test_an_assignment_that_comes_and_goes_between_the_reads_and_the_commit_of_a_cycle_is_taken_back(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays, goes = (await tenant.users())[:2]
+    await tenant.assign(stays)
+    await watcher.cycle()
+
+    async def meanwhile() -> None:
+        await tenant.assign(goes)
+        await provision(watcher, goes)
+        await tenant.tx({"op": "unassign", "principalId": goes})
+
+    between_reads_and_commit(monkeypatch, meanwhile)
+    await watcher.cycle()
+    assert (await watcher.said()).latest()[goes].assigned
+    await watcher.cycles(3)
+    await agree(watcher)
+
+
+async def test_an_assignment_that_ended_while_its_user_was_deleted_is_taken_back_after_the_restore(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    stays, goes = (await tenant.users())[:2]
+    await tenant.assign(stays)
+    await tenant.assign(goes)
+    await watcher.cycle()
+    await tenant.tx({"op": "softDeleteUser", "userId": goes})
+    await watcher.cycles(2)
+    await tenant.tx({"op": "unassign", "principalId": goes}, {"op": "restoreUser", "userId": goes})
+    await provision(watcher, goes)
+    assert (await watcher.said()).latest()[goes].lifecycle is Lifecycle.LIVE
+    await watcher.cycles(3)
+    await agree(watcher)
 
 
 async def test_a_member_of_a_member_is_not_taken_for_a_direct_member(watcher: Watcher, tenant: Tenant) -> None:
