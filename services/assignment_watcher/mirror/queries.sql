@@ -128,6 +128,13 @@ FROM (SELECT * FROM gone UNION ALL SELECT * FROM come) changed
 WHERE CASE WHEN $5::boolean THEN true ELSE NOT nested AND group_id IN (SELECT principal_id FROM assigned) END
 ON CONFLICT DO NOTHING;
 
+-- name: trust_deleted_members
+-- A soft-deleted member keeps its memberships, and neither a listing nor an answer about itself shows them: their absence says nothing.
+UPDATE mirror_member m SET suspect_since = NULL
+WHERE m.job_id = $1 AND m.suspect_since IS NOT NULL
+  AND (EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+       OR EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted'));
+
 -- name: add_shadow_members
 INSERT INTO mirror_member AS m (job_id, group_id, user_id, nested)
 SELECT $1, group_id, user_id, nested
@@ -148,6 +155,8 @@ WITH listed AS (
     UPDATE mirror_member m SET suspect_since = coalesce(m.suspect_since, $3) FROM listed l
     WHERE m.job_id = $1 AND m.group_id = l.group_id
       AND NOT EXISTS (SELECT 1 FROM present p WHERE p.group_id = m.group_id AND p.user_id = m.user_id)
+      AND NOT EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+      AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted')
     RETURNING m.group_id
 )
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
@@ -171,6 +180,8 @@ WITH listed AS MATERIALIZED (
     UPDATE mirror_member m SET suspect_since = $5
     WHERE m.job_id = $1 AND m.group_id = ANY ($3::text[]) AND m.suspect_since IS NULL
       AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.group_id = m.group_id AND l.user_id = m.user_id)
+      AND NOT EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+      AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted')
     RETURNING m.group_id
 ), touching AS (
     INSERT INTO touched
