@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter as Counted
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,13 @@ from services.assignment_watcher.mirror.deriving import Derived, save_emitted, t
 from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from services.assignment_watcher.queries import QUERIES as WATCHER
 from services.assignment_watcher.sources.point_reads import PointReads, Ways
-from services.assignment_watcher.sources.source import Found, RoleUnknownError, Source, SourceError
+from services.assignment_watcher.sources.source import (
+    Found,
+    RoleUnknownError,
+    Source,
+    SourceError,
+    SourceUnavailableError,
+)
 from services.assignment_watcher.watching import Sources
 from shared.contracts.assignments import AppRole, CycleKind, Lifecycle
 from shared.contracts.ids import derived_id
@@ -44,7 +51,13 @@ LOOP: Final = "demands"
 POLL_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = (0.02, 0.08, 0.15)
 """When a request wakes the loop, the transaction that keeps it commits only a moment later."""
-AT_ONCE: Final = 4
+LAST_SECONDS: Final = 3.0
+"""How long users who are being read may go on when the service stops; another process takes them on after that."""
+AT_ONCE: Final = 16
+AT_ONCE_OF_A_JOB: Final = 4
+"""A source that is slow or throttled holds up users of its own job only."""
+READ_SECONDS: Final = 25.0
+"""An operator waits for the answer: a source that takes longer is said not to have been read. Less than ``PATIENCE``."""
 PATIENCE: Final = timedelta(seconds=30)
 MOST_TRIES: Final = 3
 MOST_GROUPS: Final = 500
@@ -67,6 +80,7 @@ class Demands:
     def __init__(self, open_sources: Callable[[], Sources]) -> None:
         self._open_sources = open_sources
         self.wake = asyncio.Event()
+        self._serving: dict[asyncio.Task[None], str] = {}
 
     async def run(self, frame: Frame) -> None:
         """Serve until the service stops; every process does, and a request is taken on by one of them."""
@@ -76,23 +90,41 @@ class Demands:
                 frame.health.beat(LOOP)
                 woken = self.wake.is_set()
                 self.wake.clear()
-                while await self._look(frame, sources):
-                    frame.health.beat(LOOP)
+                await self._take_on(frame, sources)
                 for seconds in SETTLE_SECONDS if woken else ():
                     await frame.pause(seconds)
-                    await self._look(frame, sources)
+                    await self._take_on(frame, sources)
                 await any_set(frame.stopping, self.wake, within=POLL_SECONDS)
         finally:
+            await self._end_all()
             await sources.close()
             frame.health.finished(LOOP)
 
-    async def _look(self, frame: Frame, sources: Sources) -> bool:
-        async with frame.transaction() as tx:
-            claimed = await demands.claim(tx.connection, tx.now, PATIENCE, AT_ONCE)
-        if claimed:
+    async def _take_on(self, frame: Frame, sources: Sources) -> None:
+        """Begin to serve what is due, each by a task of its own, as far as there is room for it."""
+        while len(self._serving) < AT_ONCE and not frame.stopping.is_set():
+            counted = Counted(self._serving.values())
+            full = [job_id for job_id, number in counted.items() if number >= AT_ONCE_OF_A_JOB]
+            async with frame.transaction() as tx:
+                claimed = await demands.claim(tx.connection, tx.now, PATIENCE, 1, but_of=full)
+            if not claimed:
+                return
             jobs = {job.job_id: job for job in await frame.list_jobs()}
-            await asyncio.gather(*(self._serve(frame, sources, jobs.get(item.job_id), item) for item in claimed))
-        return bool(claimed)
+            for item in claimed:
+                task = asyncio.create_task(self._serve(frame, sources, jobs.get(item.job_id), item))
+                self._serving[task] = item.job_id
+                task.add_done_callback(self._served)
+
+    def _served(self, task: "asyncio.Task[None]") -> None:
+        del self._serving[task]
+        self.wake.set()
+
+    async def _end_all(self) -> None:
+        if tasks := list(self._serving):
+            _, late = await asyncio.wait(tasks, timeout=LAST_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, frame: Frame, sources: Sources, job: Job | None, demand: Demand) -> None:
         began = time.monotonic()
@@ -127,7 +159,7 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         said = f"A source of kind {source.kind} cannot be asked for one user: wait for the next cycle."
         return await _commit_end(frame, demand, lambda tx: explaining.refused(demand, said, tx.now), "refused")
     try:
-        read = await _read(frame, source, job, demand)
+        read = await _read_in_time(frame, source, job, demand)
     except SourceError as error:
         failed = error
         return await _commit_end(frame, demand, lambda tx: explaining.not_read(demand, failed, tx.now), "not_read")
@@ -156,6 +188,17 @@ async def _commit_end(frame: Frame, demand: Demand, fact: Callable[[Transaction]
             return "repeated"
         _say(tx, demand, fact(tx))
     return result
+
+
+async def _read_in_time(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:
+    try:
+        async with asyncio.timeout(READ_SECONDS) as limit:
+            return await _read(frame, source, job, demand)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        said = f"the source did not give the whole answer within {READ_SECONDS:g} seconds, slow or throttled as it is; ask again later"
+        raise SourceUnavailableError(said) from None
 
 
 async def _read(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:

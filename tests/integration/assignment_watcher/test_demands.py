@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -12,14 +13,18 @@ from services.assignment_watcher.demands import serving
 from services.assignment_watcher.demands import store as demands
 from services.assignment_watcher.demands.store import Demand
 from services.assignment_watcher.demands.taking import DemandsTaken
+from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.reading.reader import Reader, Reading
+from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
 from shared.contracts.assignments import Lifecycle
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
 from shared.contracts.on_demand import DemandFact, DemandResult
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
+from shared.runtime.http import HttpClient
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watched_job, a_watcher, agree, save
 from tests.support.builders_diff import received
+from tests.support.eventually import eventually
 
 JOB = "job-1"
 
@@ -36,9 +41,8 @@ async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
         yield opened
 
 
-async def ask(watcher: Watcher, user: str, key: str | None = None) -> OperatorRequest:
+async def ask(watcher: Watcher, user: str, key: str | None = None, job: str = JOB) -> OperatorRequest:
     """An operator's request arrives."""
-    job = JOB
     key = key or str(uuid4())
     request = OperatorRequest(
         job_id=job,
@@ -73,6 +77,18 @@ async def provision(watcher: Watcher, user: str) -> DemandFact:
 async def serve(watcher: Watcher, demand: Demand) -> str:
     [job] = [job for job in await watcher.frame.list_jobs() if job.job_id == demand.job_id]
     return await serving.serve(watcher.frame, watcher.sources.open(watcher.frame, job), job, demand)
+
+
+@asynccontextmanager
+async def serving_demands(watcher: Watcher) -> AsyncIterator[None]:
+    """The loop of the service runs until the block ends."""
+    own = JobSources(HttpClient("microsoft-graph", allow_insecure_loopback=True), Patience())
+    task = asyncio.create_task(serving.Demands(lambda: own).run(watcher.frame))
+    try:
+        yield
+    finally:
+        watcher.frame.stopping.set()
+        await asyncio.wait_for(task, 10)
 
 
 def between_reads_and_commit(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[None]]) -> None:
@@ -194,6 +210,37 @@ async def test_a_source_that_refuses_fails_the_connection_step(watcher: Watcher,
     fact = await provision(watcher, (await tenant.users())[0])
     assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "TestConnection")
     assert fact.failure is not None
+
+
+async def test_a_source_that_does_not_answer_in_time_fails_the_connection_step(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watcher.cycle()
+    monkeypatch.setattr(serving, "READ_SECONDS", 0.2)
+    await tenant.knobs(latencyMs=30_000)
+    fact = await provision(watcher, "somebody@nowhere.example")
+    assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "TestConnection")
+    assert "within 0.2 seconds" in (fact.reason or "")
+
+
+async def test_a_source_that_does_not_answer_holds_up_nobody_of_another_job(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "LAST_SECONDS", 0.01)
+    async with a_tenant(users=3) as other:
+        record = a_watched_job(watcher.frame, other)
+        secret = watcher.frame.secrets.encrypt(other.config["clientSecret"], job_id="job-2", field=CLIENT_SECRET)
+        await save(watcher.frame, record.model_copy(update={"job_id": "job-2", "secrets": {CLIENT_SECRET: secret}}))
+        await tenant.knobs(latencyMs=600_000)
+        for _ in range(20):
+            await ask(watcher, "somebody@nowhere.example")
+        request = await ask(watcher, "nobody@nowhere.example", job="job-2")
+
+        async def answered() -> bool:
+            return [fact.request_id for fact in await facts(watcher)] == [request.idempotency_key]
+
+        async with serving_demands(watcher):
+            await eventually(answered, within=10)
 
 
 async def test_a_request_that_comes_twice_or_is_served_twice_is_said_once(watcher: Watcher, tenant: Tenant) -> None:
