@@ -253,7 +253,7 @@ def _as_said(decision: Any, state: Any, version: int) -> Any:
 
 
 async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
-    """Add the user, its assignments and its memberships. An answer may be an old one, so the user is read again after a while."""
+    """Add the user, its assignments and its memberships. An answer may be an old one, so all is read again after a while."""
     connection, job_id, attempt = tx.connection, job.job_id, uuid4()
     user_id = read.found.object_id
     settings = job.definition.settings
@@ -275,6 +275,7 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
         ).decode()
         await connection.execute(MIRROR.stage_members, job_id, attempt, body)
         await connection.execute(MIRROR.apply_members, job_id, attempt, tx.now, again_at, settings.nested_groups)
+        await connection.execute(WATCHER.queue_rechecks, job_id, "members", read.ways.groups, "confirm", again_at)
     await connection.execute(QUERIES.touch, user_id)
     refrozen = await connection.fetch(MIRROR.refreeze_assignments, job_id)
     if added or not all(row["frozen"] for row in refrozen):

@@ -158,6 +158,22 @@ async def test_an_unchanged_user_is_said_again_under_the_next_version_and_in_the
     await agree(watcher)
 
 
+async def test_a_membership_that_an_old_replica_still_shows_is_taken_back(watcher: Watcher, tenant: Tenant) -> None:
+    users, [group, *_] = await tenant.users(), await tenant.groups()
+    await tenant.assign(group["id"], kind="Group")
+    await watcher.cycle()
+    said = (await watcher.said()).latest()
+    outsider = next(user for user in users if user not in said)
+    await tenant.tx({"op": "addMember", "groupId": group["id"], "userId": outsider})
+    await tenant.ask("POST", "/_sim/replica", {"lag": {"groups": {"frozen": True}}})
+    await tenant.tx({"op": "removeMember", "groupId": group["id"], "userId": outsider})
+    await provision(watcher, outsider)
+    assert (await watcher.said()).latest()[outsider].assigned
+    await tenant.ask("DELETE", "/_sim/replica")
+    await watcher.cycles(4)
+    await agree(watcher)
+
+
 @pytest.mark.parametrize("named", ["userPrincipalName", "mail"])
 async def test_a_user_is_found_by_name(watcher: Watcher, tenant: Tenant, named: str) -> None:
     user = (await tenant.users())[3]
