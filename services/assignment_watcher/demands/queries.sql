@@ -9,6 +9,9 @@ WHERE (job_id, request_id) IN (
 )
 RETURNING job_id, request_id, user_name, correlation_id, traceparent, asked_at, tries;
 
+-- name: put_back
+UPDATE demand SET due_at = $3, tries = tries - 1 WHERE job_id = $1 AND request_id = $2;
+
 -- name: finish
 DELETE FROM demand WHERE job_id = $1 AND request_id = $2 RETURNING 1;
 

@@ -170,16 +170,32 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         return await _commit_end(
             frame, demand, lambda tx: explaining.leaving(demand, found.object_id, found.lifecycle, tx.now), "leaving"
         )
+    return await _commit(frame, source, job, demand, read)
+
+
+async def _commit(frame: Frame, source: Source, job: Job, demand: Demand, read: Read) -> str:
     async with frame.transaction() as tx:
+        number = await _lock(tx, job, source)
+        if (await tx.jobs([job.job_id]))[job.job_id].version != job.version:
+            # What was read is of another source, or says too little: read once more as the job is now.
+            await demands.put_back(tx.connection, demand, tx.now)
+            return "put_back"
         if not await demands.finish(tx.connection, demand):
             return "repeated"
-        watch = await store.load(tx.connection, job.job_id, source, job.restarts)
-        await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
-        fact = await _apply(tx, watch.round, job, demand, read)
+        fact = await _apply(tx, number, job, demand, read)
         _say(tx, demand, fact)
         await tx.flush()
         crash_point("demand.before_commit")
     return "ended" if fact.result else "said"
+
+
+async def _lock(tx: Transaction, job: Job, source: Source) -> int:
+    """Lock the job as the commit of a cycle does, and return its round. Which source it is read from is for the cycles to note."""
+    row = await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
+    if row is None:
+        await store.load(tx.connection, job.job_id, source, job.restarts)
+        row = await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
+    return int(row["round"])
 
 
 async def _commit_end(frame: Frame, demand: Demand, fact: Callable[[Transaction], DemandFact], result: str) -> str:

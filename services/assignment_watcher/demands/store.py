@@ -48,6 +48,11 @@ async def claim(
     return [Demand(**dict(row)) for row in await connection.fetch(QUERIES.claim, now, patience, limit, list(but_of))]
 
 
+async def put_back(connection: Connection, demand: Demand, now: datetime) -> None:
+    """Let the demand be taken on again at once, as if it had not been."""
+    await connection.execute(QUERIES.put_back, demand.job_id, demand.request_id, now)
+
+
 async def finish(connection: Connection, demand: Demand) -> bool:
     """Return whether the demand was still to be answered; it no longer is after the commit."""
     return await connection.fetchval(QUERIES.finish, demand.job_id, demand.request_id) is not None

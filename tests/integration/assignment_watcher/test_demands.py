@@ -16,7 +16,7 @@ from services.assignment_watcher.demands.taking import DemandsTaken
 from services.assignment_watcher.graph.retries import Patience
 from services.assignment_watcher.reading.reader import Reader, Reading
 from services.assignment_watcher.sources.opening import CLIENT_SECRET, JobSources
-from shared.contracts.assignments import Lifecycle
+from shared.contracts.assignments import CycleKind, Lifecycle
 from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
@@ -257,6 +257,37 @@ async def test_a_source_that_does_not_answer_holds_up_nobody_of_another_job(
 
         async with serving_demands(watcher):
             await eventually(answered, within=10)
+
+
+async def test_a_definition_that_changes_while_the_user_is_read_is_read_by_and_no_cycle_begins_anew(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    await watcher.cycle()
+    request = await ask(watcher, user)
+    [demand] = await claim(watcher)
+    [before] = await watcher.frame.list_jobs()
+    source = watcher.sources.open(watcher.frame, before)
+    # One more restart: a full read that must not be asked for again by whoever knows of the older definition only.
+    watcher.record = a_watched_job(watcher.frame, tenant, version=2).model_copy(update={"restarts": 1})
+    await save(watcher.frame, watcher.record)
+    await watcher.cycles(2)
+    assert await serving.serve(watcher.frame, source, before, demand) == "put_back"
+    assert await facts(watcher) == []
+    [demand] = await claim(watcher)
+    assert (demand.request_id, demand.tries) == (request.idempotency_key, 1)
+    assert await serve(watcher, demand) == "said"
+    assert await watcher.cycle() is CycleKind.INCREMENTAL
+    await agree(watcher)
+
+
+async def test_a_user_is_provisioned_on_demand_before_the_first_cycle(watcher: Watcher, tenant: Tenant) -> None:
+    user = (await tenant.users())[0]
+    await tenant.assign(user)
+    assert (await provision(watcher, user)).result is None
+    assert await watcher.cycle() is CycleKind.INITIAL
+    await agree(watcher)
 
 
 async def test_a_request_that_comes_twice_or_is_served_twice_is_said_once(watcher: Watcher, tenant: Tenant) -> None:
