@@ -260,13 +260,12 @@ WITH folded AS (
     SELECT m.user_id, m.lifecycle FROM mirror_user m JOIN folded f ON f.user_id = m.user_id WHERE m.job_id = $1 AND m.lifecycle <> 'live'
 ), applied AS (
     INSERT INTO mirror_user AS m (job_id, user_id, lifecycle, attributes)
-    SELECT $1, user_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
-           attributes
-    FROM folded WHERE NOT $3::boolean OR removed IS NULL
-    ON CONFLICT (job_id, user_id) DO UPDATE
-    SET lifecycle = excluded.lifecycle, attributes = brought_up(m.attributes, excluded.attributes, $3)
-    -- What a first record says of managers that went is kept with it, and means nothing afterwards.
-    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes - 'manager@removed' <> brought_up(m.attributes, excluded.attributes, $3)
+    SELECT $1, f.user_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
+           brought_up(coalesce(k.attributes, '{}'), f.attributes, $3)
+    FROM folded f LEFT JOIN mirror_user k ON k.job_id = $1 AND k.user_id = f.user_id
+    WHERE NOT $3::boolean OR removed IS NULL
+    ON CONFLICT (job_id, user_id) DO UPDATE SET lifecycle = excluded.lifecycle, attributes = excluded.attributes
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> excluded.attributes
     RETURNING m.user_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING
