@@ -66,12 +66,13 @@ MOST_GROUPS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What the source says of one user, and the roles of the application."""
+    """What the source says of one user, and the roles of the application. ``passed_over``: there are groups that it was not asked about."""
 
     roles: tuple[AppRole, ...]
     counting: frozenset[str]
     found: Found
     ways: Ways
+    passed_over: bool = False
 
 
 class Demands:
@@ -225,12 +226,13 @@ async def _read(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | N
     found = await source.find_user(demand.user_name)
     if found is None:
         return None
-    ways = Ways()
+    ways, groups = Ways(), list[str]()
     if found.lifecycle is Lifecycle.LIVE:
         async with frame.connection() as connection:
-            rows = await connection.fetch(QUERIES.groups_in_question, job.job_id, found.object_id, MOST_GROUPS)
-        ways = await source.read_ways(found, [row["principal_id"] for row in rows])
-    return Read(roles=roles, counting=counting, found=found, ways=ways)
+            rows = await connection.fetch(QUERIES.groups_in_question, job.job_id, found.object_id, MOST_GROUPS + 1)
+        groups = [row["principal_id"] for row in rows]
+        ways = await source.read_ways(found, groups[:MOST_GROUPS])
+    return Read(roles=roles, counting=counting, found=found, ways=ways, passed_over=len(groups) > MOST_GROUPS)
 
 
 async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: Read) -> DemandFact:
@@ -239,7 +241,9 @@ async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: R
     await _mirror(tx, job, read)
     found = await _derived(tx, job, user_id)
     if found is None:
-        return explaining.not_assigned(demand, read.found, tx.now)
+        return explaining.not_assigned(
+            demand, read.found, tx.now, asked_about=MOST_GROUPS if read.passed_over else None
+        )
     deriving = Deriving(
         roles={role.id: role for role in read.roles},
         counting=read.counting,

@@ -215,6 +215,20 @@ async def test_somebody_without_an_assignment_is_explained_and_not_said(watcher:
     assert (await watcher.said()).assignments == []
 
 
+@pytest.mark.parametrize("most", [1, 2], ids=["not all", "all"])
+async def test_whoever_is_in_no_group_is_told_when_not_every_assigned_group_was_asked_about(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(serving, "MOST_GROUPS", most)
+    for group in (await tenant.groups())[:2]:
+        await tenant.assign(group["id"], kind="Group")
+    await watcher.cycle()
+    said = (await watcher.said()).latest()
+    fact = await provision(watcher, next(user for user in await tenant.users() if user not in said))
+    assert fact.result is DemandResult.SKIPPED
+    assert ("Only 1 of the assigned groups were asked about" in (fact.reason or "")) is (most == 1)
+
+
 async def test_nobody_of_that_name_is_a_failure(watcher: Watcher) -> None:
     fact = await provision(watcher, "nobody@nowhere.example")
     assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "EntryImport")
