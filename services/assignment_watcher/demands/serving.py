@@ -15,21 +15,16 @@ from prometheus_client import Counter, Histogram
 from services.assignment_watcher import facts, store
 from services.assignment_watcher.core import Job as Deriving
 from services.assignment_watcher.core import decide as decide_on
-from services.assignment_watcher.core import derive, resolve
+from services.assignment_watcher.core import derive
 from services.assignment_watcher.demands import explaining
 from services.assignment_watcher.demands import store as demands
 from services.assignment_watcher.demands.store import QUERIES, Demand
 from services.assignment_watcher.mirror.deriving import Derived, save_emitted, touched_objects
 from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from services.assignment_watcher.queries import QUERIES as WATCHER
+from services.assignment_watcher.roles import counting_roles
 from services.assignment_watcher.sources.point_reads import PointReads, Ways
-from services.assignment_watcher.sources.source import (
-    Found,
-    RoleUnknownError,
-    Source,
-    SourceError,
-    SourceUnavailableError,
-)
+from services.assignment_watcher.sources.source import Found, Source, SourceError, SourceUnavailableError
 from services.assignment_watcher.watching import Sources
 from shared.contracts.assignments import AppRole, CycleKind, Lifecycle
 from shared.contracts.ids import derived_id
@@ -37,6 +32,7 @@ from shared.contracts.message import ObjectType
 from shared.contracts.on_demand import DemandFact
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.database import TRANSIENT_ERRORS
+from shared.runtime.errors import WaitError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
 from shared.runtime.log import logger
@@ -139,6 +135,8 @@ class Demands:
                 result = await serve(frame, sources.open(frame, job), job, demand)
         except TRANSIENT_ERRORS as error:
             _log.warning("PostgreSQL does not answer", action="wait", job_id=demand.job_id, exc_info=error)
+        except WaitError as error:
+            result = await self._end(frame, demand, explaining.refused(demand, str(error), demand.asked_at))
         except Exception as error:  # noqa: BLE001 - one request must not end the loop; the reason is in the log
             _log.error("user on demand not read", action="demand_failed", job_id=demand.job_id, exc_info=error)
             if demand.tries >= MOST_TRIES:
@@ -220,9 +218,7 @@ async def _read_in_time(frame: Frame, source: Any, job: Job, demand: Demand) -> 
 
 async def _read(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:
     roles = tuple(await source.read_roles())
-    counting, unknown = resolve(job.definition.settings.required_roles, roles)
-    if unknown:
-        raise RoleUnknownError(f"the application declares no role {', '.join(unknown)}")
+    counting = counting_roles(job.definition.settings.required_roles, roles)
     found = await source.find_user(demand.user_name)
     if found is None:
         return None

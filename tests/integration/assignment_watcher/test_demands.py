@@ -22,6 +22,8 @@ from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
 from shared.contracts.on_demand import DemandFact, DemandResult
 from shared.runtime.http import HttpClient
+from shared.runtime.job_schemas import SchemaUnusableError
+from shared.runtime.jobs import Job
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watched_job, a_watcher, agree, save
 from tests.support.builders_diff import received
 from tests.support.eventually import eventually
@@ -240,6 +242,35 @@ async def test_a_source_that_refuses_fails_the_connection_step(watcher: Watcher,
     fact = await provision(watcher, (await tenant.users())[0])
     assert (fact.result, fact.steps[0].name) == (DemandResult.FAILURE, "TestConnection")
     assert fact.failure is not None
+
+
+async def test_a_required_role_that_is_unknown_is_said_with_those_that_are_declared(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    await watcher.cycle()
+    await watcher.configure(requiredRoles=["Writer"])
+    fact = await provision(watcher, (await tenant.users())[0])
+    assert fact.result is DemandResult.FAILURE
+    assert "no role Writer; it declares User" in (fact.reason or "")
+
+
+async def test_a_schema_that_cannot_be_used_ends_the_request_with_what_to_do(
+    watcher: Watcher, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable(job: Job, _: ObjectType) -> tuple[str, ...]:
+        raise SchemaUnusableError(job.job_id, "the schema needs a newer service")
+
+    monkeypatch.setattr(Job, "source_attributes", unusable)
+    await ask(watcher, (await tenant.users())[0])
+
+    async def answered() -> bool:
+        return bool(await facts(watcher))
+
+    async with serving_demands(watcher):
+        await eventually(answered, within=10)
+    [fact] = await facts(watcher)
+    assert fact.result is DemandResult.FAILURE
+    assert "seatkeeper schema restore" in (fact.reason or "")
 
 
 async def test_a_source_that_does_not_answer_in_time_fails_the_connection_step(
