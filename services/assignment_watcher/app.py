@@ -11,7 +11,7 @@ from services.assignment_watcher.notifications import leftovers
 from services.assignment_watcher.notifications.lifecycle import Notifications
 from services.assignment_watcher.policy import Policy
 from services.assignment_watcher.settings import WatcherSettings
-from services.assignment_watcher.sources.opening import JobSources
+from services.assignment_watcher.sources.opening import Gates, JobSources
 from services.assignment_watcher.watching import LOOP, Watching
 from shared.contracts.control import JobRecord, OperatorRequest
 from shared.contracts.topics import WATCHER
@@ -25,6 +25,7 @@ LARGEST_ANSWER_BYTES = 20_000_000
 def build(settings: WatcherSettings) -> Service:
     """Return the service. Raises ``StartRefusedError`` when there is no secret key to read job secrets with."""
     settings.secret_key_bytes()
+    gates: Gates = {}
 
     def open_sources() -> JobSources:
         limits = Limits(
@@ -39,6 +40,7 @@ def build(settings: WatcherSettings) -> Service:
         return JobSources(
             http,
             patience,
+            gates=gates,
             snapshot_folder=settings.assignment_watcher_snapshot_folder,
             snapshot_bytes=settings.assignment_watcher_snapshot_bytes,
         )

@@ -121,6 +121,7 @@ class Committing:
             now,
             listing.pages if listing else None,
             orjson.dumps({one.value: names for one, names in self._attributes.items()}).decode(),
+            watch.listing_digest,
         )
 
     def _report(self, tx: Transaction, said: facts.CycleMessages, emitted: int) -> datetime | None:

@@ -14,12 +14,17 @@ FROM watch WHERE job_id = $1;
 -- name: lock_watch
 SELECT round FROM watch WHERE job_id = $1 FOR UPDATE;
 
+-- name: void_listing
+UPDATE watch SET listing_digest = NULL WHERE job_id = $1;
+
 -- name: start_initial
 UPDATE watch SET initial_started_at = $3 WHERE job_id = $1 AND round = $2;
 
 -- name: commit_watch
 UPDATE watch
-SET round = round + 1, initial_completed = initial_completed OR $10, initial_started_at = NULL, roles = $3::jsonb, listing_digest = $4,
+SET round = round + 1, initial_completed = initial_completed OR $10, initial_started_at = NULL, roles = $3::jsonb,
+    -- Voided since the cycle began: it did not compare its listing with what was added meanwhile, so the next one has to.
+    listing_digest = CASE WHEN listing_digest IS NOT DISTINCT FROM $16 THEN $4::bytea END,
     listed_at = coalesce($5, listed_at), listing_seconds = coalesce($6, listing_seconds), listed_rows = coalesce($7, listed_rows), listed_pages = coalesce($14, listed_pages),
     reported_at = coalesce($8, reported_at), condition = NULL, condition_sequence = $9, nested_groups = $11, drift_total = drift_total + $12,
     reread_at = coalesce(reread_at, $13), said_attributes = $15::jsonb

@@ -42,12 +42,17 @@ def imported(demand: Demand, found: Found, decision: Decision, state: State, at:
     return _fact(demand, found.object_id, at, steps=(step,))
 
 
-def not_assigned(demand: Demand, found: Found, at: datetime) -> DemandFact:
-    """Return the end of a user who has no assignment and never had one: nobody else of the pipeline hears of them."""
+def not_assigned(demand: Demand, found: Found, at: datetime, *, asked_about: int | None = None) -> DemandFact:
+    """Return the end of a user who has no assignment and never had one: nobody else of the pipeline hears of them.
+
+    ``asked_about`` is the number of assigned groups that the directory was asked about, when there are more of them.
+    """
     reason = (
         "Neither the user nor a group of the user that is assigned to the application is known. Assign the user, or wait: a new assignment "
         "may take minutes until the directory shows it"
     )
+    if asked_about is not None:
+        reason += f". Only {asked_about} of the assigned groups were asked about: the next cycles see the members of the others"
     read = DemandStep(
         name=IMPORT,
         type=StepType.IMPORT,

@@ -5,9 +5,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING;
 -- name: claim
 UPDATE demand SET tries = tries + 1, due_at = $1::timestamptz + $2::interval
 WHERE (job_id, request_id) IN (
-    SELECT job_id, request_id FROM demand WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    SELECT job_id, request_id FROM demand WHERE due_at <= $1 AND job_id <> ALL ($4::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 RETURNING job_id, request_id, user_name, correlation_id, traceparent, asked_at, tries;
+
+-- name: put_back
+UPDATE demand SET due_at = $3, tries = tries - 1 WHERE job_id = $1 AND request_id = $2;
 
 -- name: finish
 DELETE FROM demand WHERE job_id = $1 AND request_id = $2 RETURNING 1;

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter as Counted
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,15 +15,16 @@ from prometheus_client import Counter, Histogram
 from services.assignment_watcher import facts, store
 from services.assignment_watcher.core import Job as Deriving
 from services.assignment_watcher.core import decide as decide_on
-from services.assignment_watcher.core import derive, resolve
+from services.assignment_watcher.core import derive
 from services.assignment_watcher.demands import explaining
 from services.assignment_watcher.demands import store as demands
 from services.assignment_watcher.demands.store import QUERIES, Demand
 from services.assignment_watcher.mirror.deriving import Derived, save_emitted, touched_objects
 from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from services.assignment_watcher.queries import QUERIES as WATCHER
+from services.assignment_watcher.roles import counting_roles
 from services.assignment_watcher.sources.point_reads import PointReads, Ways
-from services.assignment_watcher.sources.source import Found, RoleUnknownError, Source, SourceError
+from services.assignment_watcher.sources.source import Found, Source, SourceError, SourceUnavailableError
 from services.assignment_watcher.watching import Sources
 from shared.contracts.assignments import AppRole, CycleKind, Lifecycle
 from shared.contracts.ids import derived_id
@@ -30,6 +32,7 @@ from shared.contracts.message import ObjectType
 from shared.contracts.on_demand import DemandFact
 from shared.runtime.crashpoints import crash_point
 from shared.runtime.database import TRANSIENT_ERRORS
+from shared.runtime.errors import WaitError
 from shared.runtime.frame import Frame
 from shared.runtime.jobs import Job
 from shared.runtime.log import logger
@@ -44,7 +47,13 @@ LOOP: Final = "demands"
 POLL_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = (0.02, 0.08, 0.15)
 """When a request wakes the loop, the transaction that keeps it commits only a moment later."""
-AT_ONCE: Final = 4
+LAST_SECONDS: Final = 3.0
+"""How long users who are being read may go on when the service stops; another process takes them on after that."""
+AT_ONCE: Final = 16
+AT_ONCE_OF_A_JOB: Final = 4
+"""A source that is slow or throttled holds up users of its own job only."""
+READ_SECONDS: Final = 25.0
+"""An operator waits for the answer: a source that takes longer is said not to have been read. Less than ``PATIENCE``."""
 PATIENCE: Final = timedelta(seconds=30)
 MOST_TRIES: Final = 3
 MOST_GROUPS: Final = 500
@@ -53,12 +62,13 @@ MOST_GROUPS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What the source says of one user, and the roles of the application."""
+    """What the source says of one user, and the roles of the application. ``passed_over``: there are groups that it was not asked about."""
 
     roles: tuple[AppRole, ...]
     counting: frozenset[str]
     found: Found
     ways: Ways
+    passed_over: bool = False
 
 
 class Demands:
@@ -67,6 +77,7 @@ class Demands:
     def __init__(self, open_sources: Callable[[], Sources]) -> None:
         self._open_sources = open_sources
         self.wake = asyncio.Event()
+        self._serving: dict[asyncio.Task[None], str] = {}
 
     async def run(self, frame: Frame) -> None:
         """Serve until the service stops; every process does, and a request is taken on by one of them."""
@@ -76,23 +87,41 @@ class Demands:
                 frame.health.beat(LOOP)
                 woken = self.wake.is_set()
                 self.wake.clear()
-                while await self._look(frame, sources):
-                    frame.health.beat(LOOP)
+                await self._take_on(frame, sources)
                 for seconds in SETTLE_SECONDS if woken else ():
                     await frame.pause(seconds)
-                    await self._look(frame, sources)
+                    await self._take_on(frame, sources)
                 await any_set(frame.stopping, self.wake, within=POLL_SECONDS)
         finally:
+            await self._end_all()
             await sources.close()
             frame.health.finished(LOOP)
 
-    async def _look(self, frame: Frame, sources: Sources) -> bool:
-        async with frame.transaction() as tx:
-            claimed = await demands.claim(tx.connection, tx.now, PATIENCE, AT_ONCE)
-        if claimed:
+    async def _take_on(self, frame: Frame, sources: Sources) -> None:
+        """Begin to serve what is due, each by a task of its own, as far as there is room for it."""
+        while len(self._serving) < AT_ONCE and not frame.stopping.is_set():
+            counted = Counted(self._serving.values())
+            full = [job_id for job_id, number in counted.items() if number >= AT_ONCE_OF_A_JOB]
+            async with frame.transaction() as tx:
+                claimed = await demands.claim(tx.connection, tx.now, PATIENCE, 1, but_of=full)
+            if not claimed:
+                return
             jobs = {job.job_id: job for job in await frame.list_jobs()}
-            await asyncio.gather(*(self._serve(frame, sources, jobs.get(item.job_id), item) for item in claimed))
-        return bool(claimed)
+            for item in claimed:
+                task = asyncio.create_task(self._serve(frame, sources, jobs.get(item.job_id), item))
+                self._serving[task] = item.job_id
+                task.add_done_callback(self._served)
+
+    def _served(self, task: "asyncio.Task[None]") -> None:
+        del self._serving[task]
+        self.wake.set()
+
+    async def _end_all(self) -> None:
+        if tasks := list(self._serving):
+            _, late = await asyncio.wait(tasks, timeout=LAST_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, frame: Frame, sources: Sources, job: Job | None, demand: Demand) -> None:
         began = time.monotonic()
@@ -106,6 +135,8 @@ class Demands:
                 result = await serve(frame, sources.open(frame, job), job, demand)
         except TRANSIENT_ERRORS as error:
             _log.warning("PostgreSQL does not answer", action="wait", job_id=demand.job_id, exc_info=error)
+        except WaitError as error:
+            result = await self._end(frame, demand, explaining.refused(demand, str(error), demand.asked_at))
         except Exception as error:  # noqa: BLE001 - one request must not end the loop; the reason is in the log
             _log.error("user on demand not read", action="demand_failed", job_id=demand.job_id, exc_info=error)
             if demand.tries >= MOST_TRIES:
@@ -127,7 +158,7 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         said = f"A source of kind {source.kind} cannot be asked for one user: wait for the next cycle."
         return await _commit_end(frame, demand, lambda tx: explaining.refused(demand, said, tx.now), "refused")
     try:
-        read = await _read(frame, source, job, demand)
+        read = await _read_in_time(frame, source, job, demand)
     except SourceError as error:
         failed = error
         return await _commit_end(frame, demand, lambda tx: explaining.not_read(demand, failed, tx.now), "not_read")
@@ -138,16 +169,32 @@ async def serve(frame: Frame, source: Source, job: Job, demand: Demand) -> str:
         return await _commit_end(
             frame, demand, lambda tx: explaining.leaving(demand, found.object_id, found.lifecycle, tx.now), "leaving"
         )
+    return await _commit(frame, source, job, demand, read)
+
+
+async def _commit(frame: Frame, source: Source, job: Job, demand: Demand, read: Read) -> str:
     async with frame.transaction() as tx:
+        number = await _lock(tx, job, source)
+        if (await tx.jobs([job.job_id]))[job.job_id].version != job.version:
+            # What was read is of another source, or says too little: read once more as the job is now.
+            await demands.put_back(tx.connection, demand, tx.now)
+            return "put_back"
         if not await demands.finish(tx.connection, demand):
             return "repeated"
-        watch = await store.load(tx.connection, job.job_id, source, job.restarts)
-        await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
-        fact = await _apply(tx, watch.round, job, demand, read)
+        fact = await _apply(tx, number, job, demand, read)
         _say(tx, demand, fact)
         await tx.flush()
         crash_point("demand.before_commit")
     return "ended" if fact.result else "said"
+
+
+async def _lock(tx: Transaction, job: Job, source: Source) -> int:
+    """Lock the job as the commit of a cycle does, and return its round. Which source it is read from is for the cycles to note."""
+    row = await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
+    if row is None:
+        await store.load(tx.connection, job.job_id, source, job.restarts)
+        row = await tx.connection.fetchrow(WATCHER.lock_watch, job.job_id)
+    return int(row["round"])
 
 
 async def _commit_end(frame: Frame, demand: Demand, fact: Callable[[Transaction], DemandFact], result: str) -> str:
@@ -158,20 +205,30 @@ async def _commit_end(frame: Frame, demand: Demand, fact: Callable[[Transaction]
     return result
 
 
+async def _read_in_time(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:
+    try:
+        async with asyncio.timeout(READ_SECONDS) as limit:
+            return await _read(frame, source, job, demand)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        said = f"the source did not give the whole answer within {READ_SECONDS:g} seconds, slow or throttled as it is; ask again later"
+        raise SourceUnavailableError(said) from None
+
+
 async def _read(frame: Frame, source: Any, job: Job, demand: Demand) -> Read | None:
     roles = tuple(await source.read_roles())
-    counting, unknown = resolve(job.definition.settings.required_roles, roles)
-    if unknown:
-        raise RoleUnknownError(f"the application declares no role {', '.join(unknown)}")
+    counting = counting_roles(job.definition.settings.required_roles, roles)
     found = await source.find_user(demand.user_name)
     if found is None:
         return None
-    ways = Ways()
+    ways, groups = Ways(), list[str]()
     if found.lifecycle is Lifecycle.LIVE:
         async with frame.connection() as connection:
-            rows = await connection.fetch(QUERIES.groups_in_question, job.job_id, found.object_id, MOST_GROUPS)
-        ways = await source.read_ways(found, [row["principal_id"] for row in rows])
-    return Read(roles=roles, counting=counting, found=found, ways=ways)
+            rows = await connection.fetch(QUERIES.groups_in_question, job.job_id, found.object_id, MOST_GROUPS + 1)
+        groups = [row["principal_id"] for row in rows]
+        ways = await source.read_ways(found, groups[:MOST_GROUPS])
+    return Read(roles=roles, counting=counting, found=found, ways=ways, passed_over=len(groups) > MOST_GROUPS)
 
 
 async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: Read) -> DemandFact:
@@ -180,7 +237,9 @@ async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: R
     await _mirror(tx, job, read)
     found = await _derived(tx, job, user_id)
     if found is None:
-        return explaining.not_assigned(demand, read.found, tx.now)
+        return explaining.not_assigned(
+            demand, read.found, tx.now, asked_about=MOST_GROUPS if read.passed_over else None
+        )
     deriving = Deriving(
         roles={role.id: role for role in read.roles},
         counting=read.counting,
@@ -210,7 +269,7 @@ def _as_said(decision: Any, state: Any, version: int) -> Any:
 
 
 async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
-    """Add the user, its assignments and its memberships. An answer may be an old one, so the user is read again after a while."""
+    """Add the user, its assignments and its memberships. An answer may be an old one, so all is read again after a while."""
     connection, job_id, attempt = tx.connection, job.job_id, uuid4()
     user_id = read.found.object_id
     settings = job.definition.settings
@@ -220,10 +279,11 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
     await connection.execute(MIRROR.stage_users, job_id, attempt, body)
     await connection.fetch(MIRROR.apply_users, job_id, attempt, False, tx.now, [])
     await connection.execute(MIRROR.settle_users, job_id, attempt, False)
+    added = 0
     if read.ways.assignments:
         columns = [list(column) for column in zip(*read.ways.assignments, strict=True)]
         await connection.execute(MIRROR.stage_assignments, job_id, attempt, *columns)
-        await connection.execute(MIRROR.add_assignments, job_id, attempt, tx.now)
+        added = await connection.fetchval(MIRROR.add_assignments, job_id, attempt, tx.now)
     if read.ways.groups:
         member = {"@odata.type": "#microsoft.graph.user", "id": user_id}
         body = orjson.dumps(
@@ -231,8 +291,12 @@ async def _mirror(tx: Transaction, job: Job, read: Read) -> None:
         ).decode()
         await connection.execute(MIRROR.stage_members, job_id, attempt, body)
         await connection.execute(MIRROR.apply_members, job_id, attempt, tx.now, again_at, settings.nested_groups)
+        await connection.execute(WATCHER.queue_rechecks, job_id, "members", read.ways.groups, "confirm", again_at)
     await connection.execute(QUERIES.touch, user_id)
-    await connection.fetch(MIRROR.refreeze_assignments, job_id)
+    refrozen = await connection.fetch(MIRROR.refreeze_assignments, job_id)
+    if added or not all(row["frozen"] for row in refrozen):
+        # The last listing did not show what is believed now: the next one is compared with it, also when it is equal to the last.
+        await connection.execute(WATCHER.void_listing, job_id)
     await connection.execute(QUERIES.drop_staged, attempt)
     await connection.execute(WATCHER.queue_rechecks, job_id, "user", [user_id], "confirm", again_at)
 

@@ -1,5 +1,6 @@
 """The table ``demand``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -40,9 +41,16 @@ class Demand:
         )
 
 
-async def claim(connection: Connection, now: datetime, patience: timedelta, limit: int) -> list[Demand]:
-    """Take on what is due; whatever is not finished within ``patience`` is due again."""
-    return [Demand(**dict(row)) for row in await connection.fetch(QUERIES.claim, now, patience, limit)]
+async def claim(
+    connection: Connection, now: datetime, patience: timedelta, limit: int, *, but_of: Sequence[str] = ()
+) -> list[Demand]:
+    """Take on what is due, except of some jobs; whatever is not finished within ``patience`` is due again."""
+    return [Demand(**dict(row)) for row in await connection.fetch(QUERIES.claim, now, patience, limit, list(but_of))]
+
+
+async def put_back(connection: Connection, demand: Demand, now: datetime) -> None:
+    """Let the demand be taken on again at once, as if it had not been."""
+    await connection.execute(QUERIES.put_back, demand.job_id, demand.request_id, now)
 
 
 async def finish(connection: Connection, demand: Demand) -> bool:

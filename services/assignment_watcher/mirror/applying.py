@@ -87,6 +87,7 @@ class Applying:
         for stream, shadow in news.shadows.items():
             await self._shadow(stream, shadow)
         drift = await self._changes(news.staging.attempt, again_at=now + news.confirmation)
+        await self._run("trust_deleted_members")
         drift += await self._listed_members()
         await self._connection.execute(ANALYZE if news.shadows else ANALYZE_TOUCHED)
         thawed = [row for row in await self._run("refreeze_assignments") if not row["frozen"]]

@@ -62,8 +62,10 @@ WITH added AS (
     INSERT INTO mirror_assignment (job_id, assignment_id, principal_type, principal_id, role_id, assigned_at)
     SELECT $1, assignment_id, principal_type, principal_id, role_id, coalesce(assigned_at, $3) FROM staged_assignment WHERE attempt = $2
     ON CONFLICT DO NOTHING RETURNING principal_type, principal_id
+), touching AS (
+    INSERT INTO touched SELECT principal_type, principal_id FROM added ON CONFLICT DO NOTHING
 )
-INSERT INTO touched SELECT principal_type, principal_id FROM added ON CONFLICT DO NOTHING;
+SELECT count(*) AS added FROM added;
 
 -- name: suspect_absent
 UPDATE mirror_assignment a SET suspect_since = $3
@@ -126,6 +128,13 @@ FROM (SELECT * FROM gone UNION ALL SELECT * FROM come) changed
 WHERE CASE WHEN $5::boolean THEN true ELSE NOT nested AND group_id IN (SELECT principal_id FROM assigned) END
 ON CONFLICT DO NOTHING;
 
+-- name: trust_deleted_members
+-- A soft-deleted member keeps its memberships, and neither a listing nor an answer about itself shows them: their absence says nothing.
+UPDATE mirror_member m SET suspect_since = NULL
+WHERE m.job_id = $1 AND m.suspect_since IS NOT NULL
+  AND (EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+       OR EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted'));
+
 -- name: add_shadow_members
 INSERT INTO mirror_member AS m (job_id, group_id, user_id, nested)
 SELECT $1, group_id, user_id, nested
@@ -146,6 +155,8 @@ WITH listed AS (
     UPDATE mirror_member m SET suspect_since = coalesce(m.suspect_since, $3) FROM listed l
     WHERE m.job_id = $1 AND m.group_id = l.group_id
       AND NOT EXISTS (SELECT 1 FROM present p WHERE p.group_id = m.group_id AND p.user_id = m.user_id)
+      AND NOT EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+      AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted')
     RETURNING m.group_id
 )
 INSERT INTO recheck (job_id, kind, object_id, reason, due_at)
@@ -169,6 +180,8 @@ WITH listed AS MATERIALIZED (
     UPDATE mirror_member m SET suspect_since = $5
     WHERE m.job_id = $1 AND m.group_id = ANY ($3::text[]) AND m.suspect_since IS NULL
       AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.group_id = m.group_id AND l.user_id = m.user_id)
+      AND NOT EXISTS (SELECT 1 FROM mirror_user u WHERE u.job_id = $1 AND u.user_id = m.user_id AND u.lifecycle = 'softDeleted')
+      AND NOT EXISTS (SELECT 1 FROM mirror_group g WHERE g.job_id = $1 AND g.group_id = m.user_id AND g.lifecycle = 'softDeleted')
     RETURNING m.group_id
 ), touching AS (
     INSERT INTO touched
@@ -247,13 +260,12 @@ WITH folded AS (
     SELECT m.user_id, m.lifecycle FROM mirror_user m JOIN folded f ON f.user_id = m.user_id WHERE m.job_id = $1 AND m.lifecycle <> 'live'
 ), applied AS (
     INSERT INTO mirror_user AS m (job_id, user_id, lifecycle, attributes)
-    SELECT $1, user_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
-           attributes
-    FROM folded WHERE NOT $3::boolean OR removed IS NULL
-    ON CONFLICT (job_id, user_id) DO UPDATE
-    SET lifecycle = excluded.lifecycle, attributes = brought_up(m.attributes, excluded.attributes, $3)
-    -- What a first record says of managers that went is kept with it, and means nothing afterwards.
-    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes - 'manager@removed' <> brought_up(m.attributes, excluded.attributes, $3)
+    SELECT $1, f.user_id, CASE WHEN removed IS NULL THEN 'live' WHEN removed = 'changed' THEN 'softDeleted' ELSE 'hardDeleted' END,
+           brought_up(coalesce(k.attributes, '{}'), f.attributes, $3)
+    FROM folded f LEFT JOIN mirror_user k ON k.job_id = $1 AND k.user_id = f.user_id
+    WHERE NOT $3::boolean OR removed IS NULL
+    ON CONFLICT (job_id, user_id) DO UPDATE SET lifecycle = excluded.lifecycle, attributes = excluded.attributes
+    WHERE m.lifecycle <> excluded.lifecycle OR m.attributes <> excluded.attributes
     RETURNING m.user_id, m.lifecycle
 ), touching AS (
     INSERT INTO touched SELECT 'user', user_id FROM applied ON CONFLICT DO NOTHING

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.assignment_watcher.core import resolve
 from services.assignment_watcher.mirror.applying import News
 from services.assignment_watcher.reading.assignments import Assignments, Listing
 from services.assignment_watcher.reading.context import Context
 from services.assignment_watcher.reading.following import Following, Limits, Round
 from services.assignment_watcher.reading.rechecks import Rechecks
-from services.assignment_watcher.sources.source import RoleUnknownError, SourceError, Stream
+from services.assignment_watcher.roles import counting_roles
+from services.assignment_watcher.sources.source import SourceError, Stream
 from shared.contracts.assignments import AppRole
 from shared.contracts.job import JobSettings
 
@@ -58,10 +58,7 @@ class Reader:
         Raises ``SourceError`` when any part could not be read to its end, ``LeaseLostError`` when another process took over.
         """
         roles = tuple(await self._source.read_roles())
-        counting, unknown = resolve(self._settings.required_roles, roles)
-        if unknown:
-            declared = ", ".join(sorted({role.value or role.display_name for role in roles} - {""})) or "none"
-            raise RoleUnknownError(f"the application declares no role {', '.join(unknown)}; it declares {declared}")
+        counting = counting_roles(self._settings.required_roles, roles)
         confirmation = self._settings.removal_confirmation
         if self._watch.initial_completed:
             listing, rounds = await self._in_order(now, confirmation)

@@ -1,4 +1,4 @@
-"""Whether somebody still belongs to a group, asked of the member: "directoryObject: checkMemberGroups"."""
+"""Whether somebody belongs to groups, asked of the member: "directoryObject: checkMemberGroups"."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -29,6 +29,17 @@ async def belonging(graph: Graph, group_id: str, members: Sequence[Member], thro
             if (not first or group_id in above[member]) and not above[member] - {group_id}
         ]
     return frozenset(member.object_id for member in unexplained)
+
+
+async def member_groups(graph: Graph, user_id: str, groups: Sequence[str]) -> list[str]:
+    """Return those of the groups whose member a user is, directly or through other groups. Raises ``SourceError``."""
+    found: list[str] = []
+    user = Member(user_id, nested=False)
+    for start in range(0, len(groups), MOST_GROUPS):
+        asked = groups[start : start + MOST_GROUPS]
+        above = (await _above(graph, [user], asked))[user]
+        found += [group_id for group_id in asked if group_id in above]
+    return found
 
 
 async def _above(graph: Graph, members: Sequence[Member], groups: Sequence[str]) -> dict[Member, set[str]]:

@@ -1,13 +1,11 @@
-"""Point reads of one user at Microsoft Graph: "Get a user", "List users", "List appRoleAssignments granted for a service principal" and
-"directoryObject: checkMemberGroups". The permissions of the cycles are enough.
+"""Point reads of one user at Microsoft Graph: "Get a user", "List users" and "List appRoleAssignments granted for a service principal".
+The permissions of the cycles are enough.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
-
-import orjson
 
 from services.assignment_watcher.graph.gateway import Asked, Graph
 from services.assignment_watcher.graph.paging import follow
@@ -15,8 +13,6 @@ from services.assignment_watcher.graph.refusals import NotFoundError
 from services.assignment_watcher.sources.source import SourceUnavailableError
 
 MOST_PAGES: Final = 50
-MOST_GROUPS: Final = 20
-"""In one question ("directoryObject: checkMemberGroups")."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -53,21 +49,6 @@ async def assignments_named(graph: Graph, principal: str, display_name: str) -> 
     condition = quote(f"principalDisplayName eq '{literal}'", safe="")
     url = f"{graph.base}{principal}/appRoleAssignedTo?$filter={condition}&$top=999"
     return await _all(graph, url, "appRoleAssignedTo")
-
-
-async def member_groups(graph: Graph, user_id: str, groups: Sequence[str]) -> list[str]:
-    """Return those of the groups whose member a user is, directly or through other groups."""
-    found: list[str] = []
-    for start in range(0, len(groups), MOST_GROUPS):
-        body = orjson.dumps({"groupIds": list(groups[start : start + MOST_GROUPS])})
-        url = f"{graph.base}/users/{quote(user_id, safe='')}/checkMemberGroups"
-        try:
-            answer = await graph.post(url, body, Asked(kind="checkMemberGroups"))
-        except NotFoundError:
-            return []
-        value = answer.get("value")
-        found += [one.lower() for one in value if isinstance(one, str)] if isinstance(value, list) else []
-    return found
 
 
 def is_id(name: str) -> bool:

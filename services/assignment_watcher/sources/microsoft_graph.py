@@ -16,7 +16,7 @@ from services.assignment_watcher.graph.paging import Page, follow
 from services.assignment_watcher.graph.refusals import NotFoundError, advised
 from services.assignment_watcher.listing import AssignmentRow
 from services.assignment_watcher.sources import graph_point_reads as point_reads
-from services.assignment_watcher.sources.graph_memberships import belonging
+from services.assignment_watcher.sources.graph_memberships import belonging, member_groups
 from services.assignment_watcher.sources.graph_records import MalformedRecordError, check_record, check_records
 from services.assignment_watcher.sources.point_reads import Ways
 from services.assignment_watcher.sources.source import (
@@ -197,7 +197,7 @@ class MicrosoftGraph:
         name = (found.record or {}).get("displayName")
         rows = await point_reads.assignments_named(self.graph, self._principal, name) if isinstance(name, str) else []
         own = [row for item in point_reads.of_principal(rows, found.object_id) if (row := _row(item)) is not None]
-        above = await point_reads.member_groups(self.graph, found.object_id, groups) if groups else []
+        above = await member_groups(self.graph, found.object_id, groups) if groups else []
         return Ways(assignments=own, groups=[one for one in above if await self._lists(one, found.object_id)])
 
     async def _lists(self, group_id: str, user_id: str) -> bool:

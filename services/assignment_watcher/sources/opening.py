@@ -15,17 +15,21 @@ from shared.runtime.frame import Frame
 from shared.runtime.http import HttpClient
 from shared.runtime.jobs import Job
 
-__all__ = ["CLIENT_SECRET", "JobSources"]
+__all__ = ["CLIENT_SECRET", "Gates", "JobSources"]
+
+Gates = dict[tuple[str, str, str], Gate]
+"""The gate of each application in each tenant, by the root of Graph, the tenant's id and the client's id."""
 
 
 class JobSources:
-    """Opens sources over one HTTP client."""
+    """Opens sources over one HTTP client. ``gates`` are shared by all who may ask in the name of the same application."""
 
     def __init__(
         self,
         http: HttpClient,
         patience: Patience,
         *,
+        gates: Gates | None = None,
         snapshot_folder: Path | None = None,
         snapshot_bytes: int = 256_000_000,
     ) -> None:
@@ -33,7 +37,7 @@ class JobSources:
         self._snapshot_folder = snapshot_folder
         self._snapshot_bytes = snapshot_bytes
         self._patience = patience
-        self._gates: dict[tuple[str, str, str], Gate] = {}
+        self._gates: Gates = {} if gates is None else gates
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     def open(self, frame: Frame, job: Job) -> Source:

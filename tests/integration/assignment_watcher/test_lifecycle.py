@@ -1,6 +1,7 @@
 """What happens to people, groups and assignments in the directory, row by row, and what the watcher says of it."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +83,74 @@ async def test_a_soft_deleted_user_keeps_its_rows_and_comes_back_with_its_restor
     await watcher.cycles(3)
     lives = [(message.lifecycle, message.assigned) for message in await said_of(watcher, user)]
     assert lives == [(Lifecycle.LIVE, True), (Lifecycle.SOFT_DELETED, True), (Lifecycle.LIVE, True)]
+    await agree(watcher)
+
+
+async def doubts(watcher: Watcher) -> tuple[int, int]:
+    """Memberships in doubt, and what only a re-read found so far."""
+    counted = "SELECT (SELECT count(*) FROM mirror_member WHERE suspect_since IS NOT NULL), drift_total FROM watch"
+    async with watcher.frame.connection() as connection:
+        return tuple(await connection.fetchrow(counted))
+
+
+async def listings(tenant: Tenant) -> int:
+    """How often members of a group were listed so far."""
+    return (await tenant.ask("GET", "/_sim/journal"))["requests"]["groups/members"]["count"]
+
+
+async def a_day_later(watcher: Watcher) -> None:
+    """Every group is listed anew."""
+    watcher.now += timedelta(days=1)
+    await watcher.cycles(4)
+
+
+@pytest.mark.parametrize("resent", [True, False], ids=["links sent again", "links not sent again"])
+@pytest.mark.parametrize("kind", ["user", "group"])
+async def test_a_soft_deleted_member_stays_one_though_listings_do_not_show_it_and_comes_back_with_its_restore(
+    watcher: Watcher, tenant: Tenant, kind: str, resent: bool
+) -> None:
+    await tenant.knobs(restoreResendsMembers=resent)
+    await watcher.configure(nestedGroups=True)
+    users = await tenant.users()
+    inner = await a_group(tenant, users[0])
+    outer = await a_group(tenant, inner, users[1], users[2])
+    await tenant.assign(outer, kind="Group")
+    await watcher.cycle()
+    before = (await watcher.said()).effective()
+    assert set(before) == set(users[:3])
+    delete, restore, named = {
+        "user": ("softDeleteUser", "restoreUser", {"userId": users[1]}),
+        "group": ("deleteGroup", "restoreGroup", {"groupId": inner}),
+    }[kind]
+    await tenant.tx({"op": delete, **named})
+    await watcher.cycles(2)
+    await a_day_later(watcher)
+    assert await doubts(watcher) == (0, 0)
+    await tenant.tx({"op": restore, **named})
+    await watcher.cycles(2)
+    assert (await watcher.said()).effective() == before
+
+
+async def test_a_member_that_was_doubted_before_its_deletion_was_read_is_doubted_no_more(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    users = await tenant.users()
+    group = await a_group(tenant, *users[:3])
+    await tenant.assign(group, kind="Group")
+    await watcher.cycle()
+    await tenant.ask("POST", "/_sim/replica", {"lag": {"users": {"frozen": True}}})
+    await tenant.tx({"op": "softDeleteUser", "userId": users[0]})
+    await a_day_later(watcher)
+    assert await doubts(watcher) == (1, 1)
+    await tenant.ask("DELETE", "/_sim/replica")
+    await watcher.cycles(3)
+    assert (await said_of(watcher, users[0]))[-1].lifecycle is Lifecycle.SOFT_DELETED
+    assert await doubts(watcher) == (0, 1)
+    listed = await listings(tenant)
+    await watcher.cycles(3)
+    assert await listings(tenant) == listed, "nothing is left to look at"
+    await tenant.tx({"op": "restoreUser", "userId": users[0]})
+    await watcher.cycles(2)
     await agree(watcher)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 
+from services.assignment_watcher.mirror.staging import QUERIES as MIRROR
 from shared.contracts.message import ObjectType
 from shared.runtime.jobs import Job
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher
@@ -182,3 +184,17 @@ async def test_records_of_one_round_are_folded_in_their_order(
             said,
         )
     assert orjson.loads(kept) == {"manager": manager}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["of a user who is known", "of a new user"])
+async def test_a_manager_that_came_and_went_in_one_round_is_nobodys(watcher: Watcher, known: bool) -> None:
+    user = str(uuid4())
+    async with watcher.frame.transaction() as tx:
+        await tx.connection.execute(MIRROR.create_touched)
+        for changes in ([[]], [[A], [A | GONE]]) if known else ([[A], [A | GONE]],):
+            attempt = uuid4()
+            body = orjson.dumps({"value": [{"id": user, "manager@delta": one} for one in changes]}).decode()
+            await tx.connection.execute(MIRROR.stage_users, "job-1", attempt, body)
+            await tx.connection.fetch(MIRROR.apply_users, "job-1", attempt, False, watcher.now, [])
+        kept = await tx.connection.fetchval("SELECT attributes::text FROM mirror_user WHERE user_id = $1", user)
+    assert orjson.loads(kept) == {"id": user, "manager": None}

@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 
 from services.assignment_watcher.app import build
-from services.assignment_watcher.watching import Watching
+from services.assignment_watcher.demands.serving import LOOP as DEMANDS
+from services.assignment_watcher.watching import LOOP, Watching
 from shared.contracts.assignments import CycleMark, DirectoryAssignment
 from shared.contracts.control import JobRecord
 from shared.contracts.topics import ASSIGNMENTS, OUTCOMES, WATCHER
 from shared.runtime.frame import Frame
+from shared.runtime.service import Service
 from tests.support.builders_assignment_watcher import (
     Said,
     Tenant,
@@ -149,3 +151,26 @@ async def test_one_failing_job_does_not_hold_up_another(database_url: str) -> No
         assert Said(await outbox(frame)).conditions[0].job_id == "job-2"
         frame.stopping.set()
         await asyncio.wait_for(task, 5)
+
+
+async def test_users_on_demand_wait_when_a_cycle_of_the_same_application_is_throttled(database_url: str) -> None:
+    async with a_tenant(users=5) as tenant, opened_frame(WATCHER, watcher_settings(database_url)) as frame:
+        await save(frame, a_watched_job(frame, tenant))
+        [job] = await frame.list_jobs()
+        for_cycles, for_demands = [loop._open_sources() for loop in _loops(build(frame.settings))]  # type: ignore[arg-type] # the frame of this test has the watcher's settings
+        one, other = for_cycles.open(frame, job), for_demands.open(frame, job)
+        try:
+            await asyncio.gather(one.read_roles(), other.read_roles())
+            await tenant.fault("/servicePrincipals", "throttle", retryAfter="0.4")
+            throttled = asyncio.create_task(one.read_roles())
+            await eventually(lambda: one.traffic.throttled > 0, every=0.001)
+            await asyncio.gather(throttled, other.read_roles())
+        finally:
+            await for_cycles.close()
+            await for_demands.close()
+        assert other.traffic.waited_seconds > 0.1
+        assert (await tenant.ask("GET", "/_sim/journal"))["duringRetryAfter"] == 0
+
+
+def _loops(service: Service) -> list[Any]:
+    return [item.run.__self__ for item in service.background if item.name in {LOOP, DEMANDS}]  # type: ignore[attr-defined] # bound methods

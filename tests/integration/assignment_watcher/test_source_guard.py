@@ -107,7 +107,12 @@ async def test_a_decision_on_a_hold_of_the_deletion_guard_is_passed_over(watcher
     await unassign(tenant, 5)
     await watcher.cycles(2)
     [held] = (await watcher.said()).holds
-    assert await decide(watcher, RequestKind.APPROVE_HOLD, f"{DELETION_HOLD}{held.object_id}") == set()
+    other = f"{DELETION_HOLD}{held.object_id}"
+    async with watcher.frame.connection() as connection:
+        # Even if one of ours were called like that.
+        await connection.execute("UPDATE hold SET hold_id = $1", other)
+        await connection.execute("UPDATE held SET hold_id = $1", other)
+    assert await decide(watcher, RequestKind.APPROVE_HOLD, other) == set()
     assert [fact.state for fact in (await watcher.said()).holds] == [HoldState.HELD]
 
 

@@ -15,6 +15,7 @@ from services.assignment_watcher.graph.gateway import MOST_AT_ONCE, Asked, Graph
 from services.assignment_watcher.graph.retries import Gate, Patience
 from services.assignment_watcher.sources.microsoft_graph import MicrosoftGraph
 from services.assignment_watcher.sources.source import (
+    Found,
     Member,
     SourceError,
     SourceRefusedError,
@@ -227,6 +228,19 @@ async def test_reads_that_a_batch_leaves_unanswered_are_asked_for_again() -> Non
 async def test_an_answer_about_memberships_without_a_list_denies_none() -> None:
     with pytest.raises(SourceUnavailableError, match="checkMemberGroups without a list"):
         await a_source(Wire({"value": "g1"})).find_members("g1", [Member("b1", nested=False)], through=[])
+
+
+async def test_an_answer_about_groups_of_a_user_without_a_list_is_none() -> None:
+    user = Found(object_id="b1", lifecycle=Lifecycle.LIVE, record={"id": "b1"})
+    with pytest.raises(SourceUnavailableError, match="checkMemberGroups without a list"):
+        await a_source(Wire({"value": "g1"})).read_ways(user, ["g1"])
+
+
+async def test_groups_of_a_user_are_asked_about_twenty_at_a_time() -> None:
+    user, groups = Found(object_id="b1", lifecycle=Lifecycle.LIVE, record={"id": "b1"}), [f"g{n}" for n in range(41)]
+    wire = Wire({"value": []})
+    assert (await a_source(wire).read_ways(user, groups)).groups == []
+    assert [orjson.loads(sent["body"])["groupIds"] for sent in wire.sent] == [groups[:20], groups[20:40], groups[40:]]
 
 
 async def test_a_batch_that_answers_nothing_ends() -> None:
