@@ -149,6 +149,13 @@ class CompiledObjectMapping:
     source_attributes: tuple[str, ...]
     rows: tuple[MappedAttribute, ...]
 
+    @property
+    def redacted_sources(self) -> frozenset[str]:
+        """Return the Microsoft Graph properties that a mapping reads whose value is shown to nobody."""
+        return frozenset(
+            item.graph_property for row in self.rows if row.redact for item in row.reads if item.graph_property
+        )
+
     def evaluate(self, record: Record, context: EvaluationContext) -> Mapped:
         """Return what this mapping makes of one object.
 

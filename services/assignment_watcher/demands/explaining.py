@@ -3,6 +3,7 @@
 Source: Entra, "On-demand provisioning in Microsoft Entra ID" (test connection, import user, determine if user is in scope).
 """
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from services.assignment_watcher.core import Decision, State
 from services.assignment_watcher.demands.store import Demand
 from services.assignment_watcher.sources.source import Found, SourceError
 from shared.contracts.assignments import Lifecycle
+from shared.contracts.changes import redact
 from shared.contracts.failure_codes import Code, failure
 from shared.contracts.ids import derived_id
 from shared.contracts.message import ObjectType
@@ -24,12 +26,14 @@ SCOPING: Final = "EntrySynchronizationScoping"
 ASSIGNED: Final = "Assigned to the application"
 
 
-def imported(demand: Demand, found: Found, decision: Decision, state: State, at: datetime) -> DemandFact:
-    """Return the fact that goes before the user's record: what was read, by its directory names."""
+def imported(
+    demand: Demand, found: Found, decision: Decision, state: State, at: datetime, *, hidden: Collection[str] = ()
+) -> DemandFact:
+    """Return the fact that goes before the user's record: what was read, by its directory names, without the values of ``hidden`` ones."""
     details: dict[str, Any] = {
         "objectId": found.object_id,
         "lifecycle": state.lifecycle,
-        "attributes": state.attributes,
+        "attributes": _shown(state.attributes, hidden),
         "assignments": [
             {"assignmentId": path.assignment_id, "groupId": path.group_id, "roleId": path.role_id}
             for path in state.paths
@@ -42,7 +46,9 @@ def imported(demand: Demand, found: Found, decision: Decision, state: State, at:
     return _fact(demand, found.object_id, at, steps=(step,))
 
 
-def not_assigned(demand: Demand, found: Found, at: datetime, *, asked_about: int | None = None) -> DemandFact:
+def not_assigned(
+    demand: Demand, found: Found, at: datetime, *, asked_about: int | None = None, hidden: Collection[str] = ()
+) -> DemandFact:
     """Return the end of a user who has no assignment and never had one: nobody else of the pipeline hears of them.
 
     ``asked_about`` is the number of assigned groups that the directory was asked about, when there are more of them.
@@ -58,7 +64,7 @@ def not_assigned(demand: Demand, found: Found, at: datetime, *, asked_about: int
         type=StepType.IMPORT,
         status=StepStatus.SUCCESS,
         description="The user was read from the directory.",
-        details={"objectId": found.object_id, "attributes": dict(found.record or {})},
+        details={"objectId": found.object_id, "attributes": _shown(found.record or {}, hidden)},
     )
     scope = DemandStep(
         name=SCOPING,
@@ -68,6 +74,10 @@ def not_assigned(demand: Demand, found: Found, at: datetime, *, asked_about: int
         details={"inScope": False, "conditions": {ASSIGNED: False}, "reasons": {ASSIGNED: reason}},
     )
     return _fact(demand, found.object_id, at, steps=(read, scope), result=DemandResult.SKIPPED, reason=reason)
+
+
+def _shown(attributes: Mapping[str, Any], hidden: Collection[str]) -> dict[str, Any]:
+    return {name: redact(value) if name in hidden else value for name, value in attributes.items()}
 
 
 def leaving(demand: Demand, object_id: str, lifecycle: Lifecycle, at: datetime) -> DemandFact:

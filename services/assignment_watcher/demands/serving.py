@@ -236,10 +236,10 @@ async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: R
     job_id, user_id = job.job_id, read.found.object_id
     await _mirror(tx, job, read)
     found = await _derived(tx, job, user_id)
+    hidden = job.schema.users.redacted_sources
     if found is None:
-        return explaining.not_assigned(
-            demand, read.found, tx.now, asked_about=MOST_GROUPS if read.passed_over else None
-        )
+        asked_about = MOST_GROUPS if read.passed_over else None
+        return explaining.not_assigned(demand, read.found, tx.now, asked_about=asked_about, hidden=hidden)
     deriving = Deriving(
         roles={role.id: role for role in read.roles},
         counting=read.counting,
@@ -261,7 +261,7 @@ async def _apply(tx: Transaction, number: int, job: Job, demand: Demand, read: R
     if found.leaving_since is not None:
         await tx.connection.execute(MIRROR.forget_leaving, job_id, [user_id])
     await save_emitted(tx.connection, job_id, ObjectType.USER, [(user_id, _as_said(decision, state, version))])
-    return explaining.imported(demand, read.found, decision, state, tx.now)
+    return explaining.imported(demand, read.found, decision, state, tx.now, hidden=hidden)
 
 
 def _as_said(decision: Any, state: Any, version: int) -> Any:
