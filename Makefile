@@ -2,7 +2,8 @@
 PYTHON ?= python3
 RUNS ?= 2000
 # Each worker starts servers of its own, because services are told apart on Kafka by their names alone. 0: no worker, one after the other.
-WORKERS ?= $(if $(filter external,$(SEATKEEPER_TEST_SERVERS)),0,2)
+# Three also on two processors: many tests wait. In the order of the folders, so that the few long ones (faults, fuzz) come early.
+WORKERS ?= $(if $(filter external,$(SEATKEEPER_TEST_SERVERS)),0,3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.seatkeeper-set-up
@@ -37,7 +38,7 @@ $(MICROSOFT): requirements/conformance.txt $(STAMP)
 	@touch $(MICROSOFT)
 
 test: setup $(MICROSOFT) ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup ## Lint, types, dependency rule, generated files
 	@$(BIN)/ruff check .
