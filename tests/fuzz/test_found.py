@@ -132,6 +132,20 @@ async def test_an_old_answer_about_a_user_after_a_round_that_told_the_newer_stat
     await hold(world, a_plan(gone, old, Cycle(), assigned, Pass(90_000.0), Cycle(), assigned, moved, seed=9))
 
 
+@pytest.mark.parametrize("request_number", [4, 8, 12])
+async def test_a_manager_that_came_during_the_full_read_and_went_before_the_first_round_is_nobodys(
+    world: World, request_number: int
+) -> None:
+    coming = Cycle(
+        middle=Meanwhile(request=request_number, mutations=[("manage", user, 1, "User") for user in (0, 2, 3)])
+    )
+    plan = a_plan(users=9, groups=3, seed=1)
+    assigned = change(*(("assignUser", user, 0) for user in (0, 2, 3)))
+    await hold(
+        world, replace(plan, knobs={"pageSize": 1}, steps=[assigned, coming, change(("hardDelete", 1, 0)), Cycle()])
+    )
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_statement_of_a_cycle_changes_nothing(world: World, after: bool) -> None:
     """Every boundary of one cycle with news of all kinds in a long run; in a short one a few, others each time."""

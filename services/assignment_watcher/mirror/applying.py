@@ -145,11 +145,14 @@ class Applying:
             await self._run("settle_groups", attempt, False)
             await self._confirm("group", answers, again_at)
         if rows.get("users"):
+            first = self._watch.streams[Stream.USERS].rounds == 0
+            unsure = await self._run("unsure_of_managers", attempt) if first else ()
             answers = await self._run("apply_users", attempt, False, now, rechecked.read_users)
             drifted = set(rechecked.drift_users)
             drift = sum(row["changed"] for row in answers if row["object_id"] in drifted)
             await self._run("settle_users", attempt, False)
             await self._confirm("user", answers, again_at)
+            await self._ask_again("user", unsure, again_at)
         return drift
 
     async def _confirm(self, kind: str, answers: Any, again_at: datetime) -> None:
@@ -158,7 +161,10 @@ class Applying:
         The first may have been an old answer, and no round tells of the newer state a second time. What changed of an object while it was
         deleted is told by no round at all.
         """
-        again = [row["object_id"] for row in answers if row["changed"] or row["several"]]
+        await self._ask_again(kind, [row for row in answers if row["changed"] or row["several"]], again_at)
+
+    async def _ask_again(self, kind: str, rows: Any, again_at: datetime) -> None:
+        again = [row["object_id"] for row in rows]
         if again:
             await self._connection.execute(WATCHER.queue_rechecks, self._watch.job_id, kind, again, "confirm", again_at)
 

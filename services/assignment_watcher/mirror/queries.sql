@@ -281,6 +281,13 @@ SELECT f.user_id AS object_id, a.user_id IS NOT NULL AS changed, f.records > 1 A
 FROM folded f LEFT JOIN applied a ON a.user_id = f.user_id LEFT JOIN before b ON b.user_id = f.user_id
 WHERE f.user_id = ANY ($5::text[]) OR (a.lifecycle = 'live' AND b.user_id IS NOT NULL);
 
+-- name: unsure_of_managers
+-- A full read shows each user as of its page, and the first round after it begins before the first page. A manager that came and went
+-- since then is told by a record that says nothing of managers, or that an older one went, although the page showed another one.
+SELECT s.user_id AS object_id FROM staged_user s JOIN mirror_user known ON known.job_id = $1 AND known.user_id = s.user_id
+WHERE s.attempt = $2 AND s.removed IS NULL AND EXISTS (SELECT 1 FROM mirror_user m WHERE m.job_id = $1 AND m.attributes ? 'manager')
+GROUP BY s.user_id HAVING NOT bool_or(s.record ? 'manager');
+
 -- name: settle_users
 DELETE FROM recheck r USING (
     SELECT user_id FROM staged_user WHERE attempt = $2 GROUP BY user_id
