@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from services.diff import matching_values, store
 from services.diff.backoff import Backoff
@@ -203,9 +203,20 @@ class Handlers:
                 persons[key] = changed[key] = decision.person
         await save_decided(tx, loaded, changed, rules)
 
-    def occasion(self, tx: Transaction, rules: Rules, txn: str, **more: Any) -> Occasion:
-        """Return by which rules and when a decision is taken; ``more`` are further fields of the occasion."""
-        return Occasion(rules=rules, backoff=self.backoff, at=tx.now, txn=txn, **more)
+    def occasion(
+        self,
+        tx: Transaction,
+        rules: Rules,
+        txn: str,
+        *,
+        taken: bool = False,
+        cycle: str | None = None,
+        rejected: frozenset[str] = frozenset(),
+    ) -> Occasion:
+        """Return by which rules, when, and because of which cycle a decision is taken."""
+        return Occasion(
+            rules=rules, backoff=self.backoff, at=tx.now, txn=txn, taken=taken, cycle=cycle, rejected=rejected
+        )
 
 
 def _newest(

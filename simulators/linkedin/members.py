@@ -45,7 +45,9 @@ class MemberChange:
         return bool(self._added or self._removed)
 
     def commit(self) -> None:
-        """Carry the change out."""
+        """Carry the change out. The same members in another order are no change: they stay in their places."""
+        if not self:
+            return
         if self._cleared:
             self._members.clear()
         for member in self._removed:

@@ -99,6 +99,13 @@ def a_watched_job(
     )
 
 
+async def a_group(tenant: Tenant, *members: str, **properties: Any) -> str:
+    """Make a group with these members and return its id."""
+    [made] = await tenant.tx({"op": "createGroup", "members": list(members), **properties})
+    group_id: str = made["groupId"]
+    return group_id
+
+
 async def save(frame: Frame, *records: JobRecord) -> None:
     """Store job definitions as the frame does when they arrive."""
     async with transaction(frame.database, frame.jobs) as tx:

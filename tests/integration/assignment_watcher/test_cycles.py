@@ -7,19 +7,13 @@ import pytest
 
 from shared.contracts.assignments import CycleKind, Lifecycle
 from shared.contracts.outcomes import CyclePhase
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, agree
 
 
 @pytest.fixture
 async def tenant() -> AsyncIterator[Tenant]:
     async with a_tenant(users=60, groups=4) as running:
         yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
 
 
 async def test_i1_the_initial_cycle_says_every_assigned_user_oldest_first_and_closes_every_partition(

@@ -1,6 +1,5 @@
 """Users on demand against a simulated Microsoft Graph on a real PostgreSQL: each is read, and told what was found."""
 
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -15,21 +14,9 @@ from shared.contracts.on_demand import DemandResult
 from shared.contracts.templates import TEMPLATES
 from shared.runtime.job_schemas import SchemaUnusableError
 from shared.runtime.jobs import Job
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watched_job, a_watcher, agree, save
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watched_job, agree, save
 from tests.support.eventually import eventually
 from tests.support.watcher_demands import JOB, ask, facts, provision, serving_demands
-
-
-@pytest.fixture
-async def tenant() -> AsyncIterator[Tenant]:
-    async with a_tenant(users=30, groups=3) as running:
-        yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
 
 
 async def test_a_user_who_was_just_assigned_is_said_before_any_cycle_saw_it(watcher: Watcher, tenant: Tenant) -> None:
@@ -66,18 +53,24 @@ async def test_i9_what_a_mapping_redacts_is_not_shown_as_imported(watcher: Watch
         assert (attributes["jobTitle"], attributes["mail"]) == (REDACTED, (await tenant.properties(user))["mail"])
 
 
-async def test_a_member_of_an_assigned_group_is_found_by_its_direct_membership(
-    watcher: Watcher, tenant: Tenant
-) -> None:
+async def a_member_that_no_cycle_has_seen(watcher: Watcher, tenant: Tenant) -> tuple[str, str]:
+    """Somebody becomes a member of an assigned group after a cycle: the ids of both, the group first."""
     users, [group, *_] = await tenant.users(), await tenant.groups()
     await tenant.assign(group["id"], kind="Group")
     await watcher.cycle()
     said = (await watcher.said()).latest()
     outsider = next(user for user in users if user not in said)
     await tenant.tx({"op": "addMember", "groupId": group["id"], "userId": outsider})
+    return group["id"], outsider
+
+
+async def test_a_member_of_an_assigned_group_is_found_by_its_direct_membership(
+    watcher: Watcher, tenant: Tenant
+) -> None:
+    group_id, outsider = await a_member_that_no_cycle_has_seen(watcher, tenant)
     fact = await provision(watcher, outsider)
     assert fact.result is None
-    assert [path.group_id for path in (await watcher.said()).latest()[outsider].paths] == [group["id"]]
+    assert [path.group_id for path in (await watcher.said()).latest()[outsider].paths] == [group_id]
     await watcher.cycles(2)
     await agree(watcher)
 
@@ -101,14 +94,9 @@ async def test_an_unchanged_user_is_said_again_under_the_next_version_and_in_the
 
 
 async def test_a_membership_that_an_old_replica_still_shows_is_taken_back(watcher: Watcher, tenant: Tenant) -> None:
-    users, [group, *_] = await tenant.users(), await tenant.groups()
-    await tenant.assign(group["id"], kind="Group")
-    await watcher.cycle()
-    said = (await watcher.said()).latest()
-    outsider = next(user for user in users if user not in said)
-    await tenant.tx({"op": "addMember", "groupId": group["id"], "userId": outsider})
+    group_id, outsider = await a_member_that_no_cycle_has_seen(watcher, tenant)
     await tenant.ask("POST", "/_sim/replica", {"lag": {"groups": {"frozen": True}}})
-    await tenant.tx({"op": "removeMember", "groupId": group["id"], "userId": outsider})
+    await tenant.tx({"op": "removeMember", "groupId": group_id, "userId": outsider})
     await provision(watcher, outsider)
     assert (await watcher.said()).latest()[outsider].assigned
     await tenant.ask("DELETE", "/_sim/replica")

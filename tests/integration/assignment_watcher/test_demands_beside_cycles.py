@@ -1,14 +1,13 @@
 """Users on demand beside the cycles of their job: nothing is lost, nothing is said twice, nothing stays that no cycle would take back."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from services.assignment_watcher.demands import serving
 from shared.contracts.assignments import CycleKind, Lifecycle
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watched_job, a_watcher, agree, save
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_watched_job, agree, save
 from tests.support.watcher_demands import (
     ask,
     between_reads_and_commit,
@@ -17,18 +16,6 @@ from tests.support.watcher_demands import (
     provision,
     serve,
 )
-
-
-@pytest.fixture
-async def tenant() -> AsyncIterator[Tenant]:
-    async with a_tenant(users=30, groups=3) as running:
-        yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
 
 
 async def test_a_definition_that_changes_while_the_user_is_read_is_read_by_and_no_cycle_begins_anew(

@@ -34,12 +34,6 @@ async def tenant() -> AsyncIterator[Tenant]:
         yield running
 
 
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
-
-
 async def change_something(tenant: Tenant) -> None:
     users, [group, *_] = await tenant.users(), await tenant.groups()
     await tenant.tx(

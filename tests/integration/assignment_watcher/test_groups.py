@@ -11,7 +11,7 @@ from shared.contracts.control import OperatorRequest, RequestKind
 from shared.contracts.message import ObjectType
 from shared.contracts.source import HoldReason, HoldState
 from shared.runtime.jobs import Job
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, agree
 from tests.support.messages import received
 
 GROUP_ATTRIBUTES = ("displayName", "id", "securityEnabled")
@@ -23,12 +23,6 @@ MEMBERS = 5
 async def tenant() -> AsyncIterator[Tenant]:
     async with a_tenant(users=20) as running:
         yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
 
 
 async def a_group(tenant: Tenant, *, assigned: bool = True, **properties: Any) -> str:

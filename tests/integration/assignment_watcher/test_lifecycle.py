@@ -1,35 +1,15 @@
 """What happens to people, groups and assignments in the directory, row by row, and what the watcher says of it."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from shared.contracts.assignments import DirectoryAssignment, Lifecycle
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
-
-
-@pytest.fixture
-async def tenant() -> AsyncIterator[Tenant]:
-    async with a_tenant(users=40, groups=4) as running:
-        yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_group, agree
 
 
 async def said_of(watcher: Watcher, user: str) -> list[DirectoryAssignment]:
     return [message for message in (await watcher.said()).assignments if message.object_id == user]
-
-
-async def a_group(tenant: Tenant, *members: str, **properties: Any) -> str:
-    [made] = await tenant.tx({"op": "createGroup", "members": list(members), **properties})
-    group_id: str = made["groupId"]
-    return group_id
 
 
 async def test_who_moves_from_a_group_to_an_assignment_of_its_own_between_two_reads_never_leaves(

@@ -1,28 +1,6 @@
 """The eleven ways in which changes come in a wrong order, and that none of them says something untrue."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree
-
-
-@pytest.fixture
-async def tenant() -> AsyncIterator[Tenant]:
-    async with a_tenant(users=40, groups=4) as running:
-        yield running
-
-
-@pytest.fixture
-async def watcher(database_url: str, tenant: Tenant) -> AsyncIterator[Watcher]:
-    async with a_watcher(database_url, tenant) as opened:
-        yield opened
-
-
-async def a_group(tenant: Tenant, *members: str) -> str:
-    [made] = await tenant.tx({"op": "createGroup", "members": list(members)})
-    group_id: str = made["groupId"]
-    return group_id
+from tests.support.builders_assignment_watcher import Tenant, Watcher, a_group, agree
 
 
 async def test_1_a_member_before_its_user_is_said_once_the_user_is_known(watcher: Watcher, tenant: Tenant) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulators.linkedin.members import MemberChange
@@ -13,6 +13,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove", "clear"]), st.lists
 
 
 @given(st.lists(IDS, unique=True), STEPS)
+@example(["c", "e"], [("clear", []), ("add", ["e", "c"])])
 def test_a_change_does_what_a_set_would_and_moves_nothing_before_its_commit(before: list[str], steps: Any) -> None:
     members = dict.fromkeys(before)
     change = MemberChange(members)
