@@ -38,7 +38,7 @@ $(MICROSOFT): requirements/conformance.txt $(STAMP)
 	@touch $(MICROSOFT)
 
 test: setup $(MICROSOFT) ## Run every test (SEATKEEPER_TEST_SERVERS=embedded|containers|external)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 check: setup ## Lint, types, dependency rule, generated files
 	@$(BIN)/ruff check .

@@ -4,18 +4,34 @@ import os
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.embedded.servers import Servers
-from tests.support.servers import TestSettings, fresh_database, test_servers, wipe_environment
-from tests.support.systems import LiveSystem, live_system
+from tests.support.databases import Databases, fresh_database
+from tests.support.servers import TestSettings, test_servers, wipe_environment
 
 # Read, then wiped, before any test module is imported.
 _SETTINGS = TestSettings.read(os.environ)
 wipe_environment(os.environ)
 # Here, so that every worker of a run has the same one, and a failed run can be had again.
 os.environ.setdefault("SEATKEEPER_TEST_FUZZ_SEED", str(secrets.randbelow(2**32)))
+
+
+class _ByFileOrPackage(LoadScopeScheduling):
+    """The tests of a file run on one worker; those of a package all on the same, because they share what takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return str(file.parent if (self.config.rootpath / file).with_name("__init__.py").exists() else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Say how tests are dealt out to workers (pytest-xdist)."""
+    return _ByFileOrPackage(config, log)
 
 
 def pytest_report_header() -> str:
@@ -36,19 +52,24 @@ def kafka(servers: Servers) -> str:
     return servers.kafka_bootstrap_servers
 
 
-@pytest.fixture(scope="module")
-async def live() -> AsyncIterator[LiveSystem]:
-    """The whole system as child processes, with simulators and one job; shared by the tests of a module that look at it from outside.
-
-    Not by all modules: while nobody looks at it, it would take a third of a processor away from the other tests.
-    """
-    async with live_system() as running:
-        yield running
+@pytest.fixture(scope="session")
+async def databases(servers: Servers) -> AsyncIterator[Databases]:
+    """Databases that tests have one after the other (see tests/support/databases.py)."""
+    shared = Databases(servers.database_url)
+    yield shared
+    await shared.drop()
 
 
 @pytest.fixture
-async def database_url(servers: Servers) -> AsyncIterator[str]:
-    """A new, empty database for this test."""
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test alone, with the schemas of every service and no row."""
+    async with databases.one() as url:
+        yield url
+
+
+@pytest.fixture
+async def bare_database_url(servers: Servers) -> AsyncIterator[str]:
+    """A new database of this test alone, without any schema."""
     async with fresh_database(servers.database_url) as url:
         yield url
 

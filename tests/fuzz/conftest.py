@@ -8,7 +8,7 @@ import pytest
 
 from deploy.embedded.servers import Servers
 from tests.fuzz.world import World, a_world
-from tests.support.servers import fresh_database
+from tests.support.databases import fresh_database
 
 RUNS = int(os.environ.get("SEATKEEPER_TEST_FUZZ_RUNS", "200"))
 SEED = int(os.environ.get("SEATKEEPER_TEST_FUZZ_SEED") or secrets.randbelow(2**32))

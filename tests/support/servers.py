@@ -8,14 +8,10 @@ import asyncio
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
-import asyncpg
 
 from deploy.embedded import Servers, Supervisor, embedded_servers, open_data_folder
 
@@ -96,22 +92,3 @@ def _containers() -> Iterator[Servers]:
         KafkaContainer().with_kraft() as kafka,
     ):
         yield Servers(database_url=postgres.get_connection_url(), kafka_bootstrap_servers=kafka.get_bootstrap_server())
-
-
-@asynccontextmanager
-async def fresh_database(server_url: str) -> AsyncIterator[str]:
-    """The URL of a new, empty database on that server; dropped at the end even when sessions are left open."""
-    name = f"test_{uuid.uuid4().hex}"
-    await _administer(server_url, f'CREATE DATABASE "{name}"')
-    try:
-        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
-    finally:
-        await _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def _administer(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

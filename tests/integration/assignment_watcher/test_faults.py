@@ -17,7 +17,7 @@ from shared.contracts.outcomes import ConditionState, CyclePhase
 from shared.runtime import leases
 from shared.runtime.errors import LeaseLostError
 from tests.support.builders_assignment_watcher import Tenant, Watcher, a_tenant, a_watcher, agree, save
-from tests.support.servers import fresh_database
+from tests.support.databases import fresh_database
 
 
 class Crash(BaseException):

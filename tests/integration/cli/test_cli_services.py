@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -14,8 +13,6 @@ from shared.contracts.topics import CONSOLE, DIFF, JOBS, NOTIFIER, SERVICES
 from tests.support.commands import seatkeeper, started
 from tests.support.eventually import eventually
 from tests.support.frames import SECRET_KEY
-from tests.support.servers import fresh_database
-from tests.support.systems import LiveSystem
 
 pytestmark = pytest.mark.timeout(180)
 EXIT_CONFIG = 78
@@ -23,15 +20,14 @@ NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture
-async def variables(live: LiveSystem) -> AsyncIterator[dict[str, str]]:
+def variables(bare_database_url: str, kafka: str) -> dict[str, str]:
     """The environment of a service: an empty database on the running PostgreSQL, and the running Kafka."""
-    async with fresh_database(live.stage.system.servers.database_url) as url:
-        yield {
-            "SEATKEEPER_DATABASE_URL": url,
-            "SEATKEEPER_KAFKA_BOOTSTRAP_SERVERS": live.stage.system.servers.kafka_bootstrap_servers,
-            "SEATKEEPER_SECRET_KEY": SECRET_KEY,
-            "SEATKEEPER_HTTP_PORT": "0",
-        }
+    return {
+        "SEATKEEPER_DATABASE_URL": bare_database_url,
+        "SEATKEEPER_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "SEATKEEPER_SECRET_KEY": SECRET_KEY,
+        "SEATKEEPER_HTTP_PORT": "0",
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -64,12 +60,13 @@ async def test_migrate_may_be_run_again_and_token_create_needs_it(variables: dic
 
 
 async def test_a_service_whose_topics_are_missing_names_them_and_topics_creates_just_those(
-    live: LiveSystem, variables: dict[str, str]
+    kafka: str, variables: dict[str, str]
 ) -> None:
     # A topic of dead letters, in which there is nothing: nobody else misses it.
     missing = JOBS.dead_letters(NOTIFIER)
     await seatkeeper("migrate", NOTIFIER, env=variables)
-    await delete_topic(live, missing)
+    assert (await seatkeeper("topics", env=variables)).code == 0
+    await delete_topic(kafka, missing)
     ran = await seatkeeper("run", NOTIFIER, env=variables)
     assert ran.code == EXIT_CONFIG, ran.err
     last = ran.err.strip().splitlines()[-1]
@@ -81,8 +78,8 @@ async def test_a_service_whose_topics_are_missing_names_them_and_topics_creates_
     assert (again.code, again.out) == (0, "nothing to do\n")
 
 
-async def delete_topic(live: LiveSystem, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=live.stage.system.servers.kafka_bootstrap_servers)
+async def delete_topic(kafka: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
         await admin.delete_topics([name])

@@ -90,8 +90,8 @@ async def test_i4_a_process_that_was_asleep_can_neither_send_nor_commit(
         assert await eventually(taken_over, within=5)
 
 
-async def test_migrations_are_applied_once(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+async def test_migrations_are_applied_once(bare_database_url: str) -> None:
+    connection = await asyncpg.connect(bare_database_url)
     first = await migrations.migrate(connection, ALLOCATOR)
     assert first[0] == "0001_pre_create_frame.sql"
     assert await migrations.migrate(connection, ALLOCATOR) == []
@@ -99,23 +99,23 @@ async def test_migrations_are_applied_once(database_url: str) -> None:
     await connection.close()
 
 
-async def test_two_migrations_at_once_do_not_disturb_each_other(database_url: str) -> None:
-    connections = [await asyncpg.connect(database_url) for _ in range(3)]
+async def test_two_migrations_at_once_do_not_disturb_each_other(bare_database_url: str) -> None:
+    connections = [await asyncpg.connect(bare_database_url) for _ in range(3)]
     applied = await asyncio.gather(*(migrations.migrate(connection, ALLOCATOR) for connection in connections))
     assert sorted(map(bool, applied)) == [False, False, True]
     for connection in connections:
         await connection.close()
 
 
-async def test_a_database_that_is_not_migrated_is_refused_with_what_to_run(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url, server_settings={"search_path": "license_allocator"})
+async def test_a_database_that_is_not_migrated_is_refused_with_what_to_run(bare_database_url: str) -> None:
+    connection = await asyncpg.connect(bare_database_url, server_settings={"search_path": "license_allocator"})
     with pytest.raises(StartRefusedError, match="seatkeeper migrate"):
         await migrations.check_migrated(connection, ALLOCATOR)
     await connection.close()
 
 
-async def test_an_altered_migration_is_refused(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+async def test_an_altered_migration_is_refused(bare_database_url: str) -> None:
+    connection = await asyncpg.connect(bare_database_url)
     await migrations.migrate(connection, ALLOCATOR)
     await connection.execute(
         "UPDATE license_allocator.migration SET sha256 = 'other' WHERE number = 1 AND origin = 'frame'"

@@ -1,9 +1,18 @@
 """The command line, signed in to the console of the running system."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.support.commands import Command, Ran, seatkeeper
-from tests.support.systems import LiveSystem
+from tests.support.systems import LiveSystem, live_system
+
+
+@pytest.fixture(scope="package")
+async def live() -> AsyncIterator[LiveSystem]:
+    """The whole system as child processes, with simulators and one job; one for all tests of this folder that look at it."""
+    async with live_system() as running:
+        yield running
 
 
 @pytest.fixture
