@@ -22,10 +22,10 @@ _MIGRATIONS = " UNION ALL ".join(f'SELECT * FROM "{schema}".migration' for schem
 _SHAPE = f"""SELECT md5(string_agg(part, ',' ORDER BY part)) FROM (
     SELECT concat('schema ', nspname) FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
     UNION ALL SELECT concat('column ', attrelid::regclass, attname, atttypid, attnotnull, atthasdef, attisdropped, relpersistence)
-        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace::regnamespace::text = ANY($1)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
     UNION ALL SELECT concat('constraint ', conrelid::regclass, conname, contype) FROM pg_constraint
     UNION ALL SELECT concat('trigger ', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger
-    UNION ALL SELECT concat('function ', oid, proname) FROM pg_proc WHERE pronamespace::regnamespace::text = ANY($1)
+    UNION ALL SELECT concat('function ', oid, proname) FROM pg_proc WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
     UNION ALL SELECT concat('setting ', setrole, setconfig) FROM pg_db_role_setting
         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
     UNION ALL SELECT concat('migration ', origin, number, sha256) FROM ({_MIGRATIONS}) AS migration) AS shape (part)"""
@@ -70,7 +70,7 @@ class Databases:
         try:
             for service in SERVICES:
                 await migrate(connection, service)
-            self._shape = await connection.fetchval(_SHAPE, _SCHEMAS)
+            self._shape = await connection.fetchval(_SHAPE)
             self._delete = ";".join(f"DELETE FROM {table}" for table in await _referencing_first(connection))
         finally:
             await connection.close()
@@ -80,7 +80,7 @@ class Databases:
         connection = await asyncpg.connect(_url(self.server_url, name))
         try:
             await connection.execute(_END_SESSIONS)
-            if await connection.fetchval(_SHAPE, _SCHEMAS) != self._shape:
+            if await connection.fetchval(_SHAPE) != self._shape:
                 return False
             await connection.execute(f"{self._delete};{_START_SEQUENCES}")
         finally:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from cli.demo.evidence import database
 from tests.support.commands import Command
 from tests.support.eventually import eventually
 from tests.support.systems import LiveSystem
@@ -134,6 +135,8 @@ async def test_a_user_is_tried_before_the_job_is_started(live: LiveSystem, comma
     user = next(user for user, account in (await live.evidence()).accounts.items() if account["active"])
     assert (await command("pause")).code == 0
     try:
+        # The cycle that is under way ends first: it would see the new title too.
+        await eventually(lambda: no_longer_watched(live), within=30)
         title = f"Title {uuid.uuid4().hex[:8]}"
         await live.simulated.change({"op": "updateUser", "userId": user, "properties": {"jobTitle": title}})
         demand = await json_of(command, "provision", user)
@@ -143,6 +146,12 @@ async def test_a_user_is_tried_before_the_job_is_started(live: LiveSystem, comma
     finally:
         assert (await command("start")).code == 0
     await come_to_rest(live)
+
+
+async def no_longer_watched(live: LiveSystem) -> bool:
+    held = "SELECT count(*) FROM assignment_watcher.lease WHERE name = $1 AND expires_at > now()"
+    async with database(live.stage.system.servers) as connection:
+        return not await connection.fetchval(held, f"watcher/{live.job_id}")
 
 
 async def test_drift_is_found_and_corrected_when_the_job_says_so(live: LiveSystem, command: Command) -> None:

@@ -1,6 +1,5 @@
 """The shared fixtures give what tests build on."""
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -23,16 +22,3 @@ async def test_a_record_goes_through_the_kafka_fixture(kafka, topic_prefix, uniq
         record = await consumer.getone()
         await consumer.commit()
     assert (record.key, record.value) == (b"key", b"value")
-
-
-async def test_each_test_has_an_empty_database_of_its_own(database_url):
-    connection = await asyncpg.connect(database_url)
-    try:
-        tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-        assert tables == 0
-        await connection.execute("CREATE TABLE leftover (id int)")
-    finally:
-        await connection.close()
-
-
-test_each_test_has_an_empty_database_of_its_own_again = test_each_test_has_an_empty_database_of_its_own

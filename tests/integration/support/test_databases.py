@@ -37,6 +37,7 @@ async def test_rows_sequences_and_sessions_of_one_test_are_gone_in_the_next(pool
     "change",
     [
         "ALTER TABLE diff.outbox ALTER topic DROP NOT NULL",
+        "CREATE TABLE public.leftover (id int)",
         "UPDATE diff.migration SET sha256 = 'other'",
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''1MB''', current_database()); END $$",
     ],
