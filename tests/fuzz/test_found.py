@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.assignment_watcher.reading.rechecks import PROOFS
 from tests.fuzz.conftest import RUNS, SEED
 from tests.fuzz.oracles import hold
 from tests.fuzz.plans import (
@@ -130,6 +131,21 @@ async def test_an_old_answer_about_a_user_after_a_round_that_told_the_newer_stat
     moved = Cycle(middle=Meanwhile(request=1, mutations=[("city", 0, 0, "User")]))
     gone = change(("assignUser", 0, 0), ("softDelete", 0, 0))
     await hold(world, a_plan(gone, old, Cycle(), assigned, Pass(90_000.0), Cycle(), assigned, moved, seed=9))
+
+
+async def test_an_old_listing_does_not_clear_a_member_that_a_full_read_lacks(world: World) -> None:
+    left = change(("removeMember", 0, 0))
+    old = Fault(MEMBERS, "stale", {"transactions": 1, "times": 1})
+    await hold(world, a_plan(left, Expire("generation"), Cycle(), old, Cycle(), users=6, seed=7))
+
+
+async def test_an_old_answer_about_a_user_that_a_full_read_lacks_is_asked_for_again(world: World) -> None:
+    gone = change(("hardDelete", 1, 0))
+    old = Fault("/users/[0-9a-f]{8}-[^/]*$", "stale", {"transactions": 2, "times": 1})
+    run = await hold(world, a_plan(gone, Expire("generation"), Cycle(), old, *[Cycle()] * 4, users=6, seed=7))
+    asked = run.tenant.sim.journal.as_json()["requests"]["user"]["status"]
+    assert asked["200"] == 1
+    assert asked["404"] >= PROOFS
 
 
 @pytest.mark.parametrize("request_number", [4, 8, 12])

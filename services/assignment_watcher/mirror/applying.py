@@ -1,5 +1,6 @@
 """Bringing what was read into the mirror, and noting which users that touches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -143,7 +144,7 @@ class Applying:
         if rows.get("groups"):
             answers = await self._run("apply_groups", attempt, False, now, self._news.nested, rechecked.read_groups)
             await self._run("settle_groups", attempt, False)
-            await self._confirm("group", answers, again_at)
+            await self._confirm("group", answers, rechecked.unsure_groups, again_at)
         if rows.get("users"):
             first = self._watch.streams[Stream.USERS].rounds == 0
             unsure = await self._run("unsure_of_managers", attempt) if first else ()
@@ -151,17 +152,20 @@ class Applying:
             drifted = set(rechecked.drift_users)
             drift = sum(row["changed"] for row in answers if row["object_id"] in drifted)
             await self._run("settle_users", attempt, False)
-            await self._confirm("user", answers, again_at)
+            await self._confirm("user", answers, rechecked.unsure_users, again_at)
             await self._ask_again("user", unsure, again_at)
         return drift
 
-    async def _confirm(self, kind: str, answers: Any, again_at: datetime) -> None:
-        """Read again, after a while, what a read by id changed, or said of an object that a round told of too, and what was restored.
+    async def _confirm(self, kind: str, answers: Any, unsure: Sequence[str], again_at: datetime) -> None:
+        """Read again, after a while, what a read by id changed, or said of an object that a round told of too, or that was missing; and
+        what was restored.
 
         The first may have been an old answer, and no round tells of the newer state a second time. What changed of an object while it was
         deleted is told by no round at all.
         """
-        await self._ask_again(kind, [row for row in answers if row["changed"] or row["several"]], again_at)
+        await self._ask_again(
+            kind, [row for row in answers if row["changed"] or row["several"] or row["object_id"] in unsure], again_at
+        )
 
     async def _ask_again(self, kind: str, rows: Any, again_at: datetime) -> None:
         again = [row["object_id"] for row in rows]
@@ -169,7 +173,7 @@ class Applying:
             await self._connection.execute(WATCHER.queue_rechecks, self._watch.job_id, kind, again, "confirm", again_at)
 
     async def _listed_members(self) -> int:
-        """Apply the listings of single groups. A listing that changed something is looked at again: it may have been an old one."""
+        """Apply the listings of single groups. One that changed or settled something is looked at again: it may have been an old one."""
         rechecked, news = self._news.rechecked, self._news
         if not rechecked.listed_groups:
             return 0
@@ -183,7 +187,7 @@ class Applying:
             [group_id for group_id, _ in rechecked.left],
             [member_id for _, member_id in rechecked.left],
         )
-        again = [row["group_id"] for row in answers if row["added"] or row["gone"] or row["doubted"]]
+        again = [row["group_id"] for row in answers if row["added"] or row["trusted"] or row["gone"] or row["doubted"]]
         young = await self._connection.fetch(WATCHER.groups_in_doubt, self._watch.job_id, asked)
         again = sorted({*again, *(row["group_id"] for row in young)})
         settled = [group_id for group_id in asked if group_id not in set(again)]

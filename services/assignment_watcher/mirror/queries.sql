@@ -191,6 +191,7 @@ WITH listed AS MATERIALIZED (
 )
 SELECT group_id,
        (SELECT count(*) FROM come c WHERE c.group_id = asked.group_id AND c.added) AS added,
+       (SELECT count(*) FROM come c WHERE c.group_id = asked.group_id AND NOT c.added) AS trusted,
        (SELECT count(*) FROM gone g WHERE g.group_id = asked.group_id) AS gone,
        (SELECT count(*) FROM doubted d WHERE d.group_id = asked.group_id) AS doubted
 FROM unnest($3::text[]) AS asked (group_id);

@@ -33,8 +33,8 @@ class Rechecked:
 
     ``postponed`` are users that nobody knows yet; ``absent_*`` were unknown although they are mirrored (not often enough to believe it);
     ``hydrate`` are groups that were met for the first time; ``left`` holds groups with members that they lost, by all proofs;
-    ``missing_groups`` could not be listed; ``read_*`` were answered by a record; ``drift_*`` were asked for to see whether the mirror has
-    drifted; ``more`` says that some wait for the next cycle.
+    ``missing_groups`` could not be listed; ``read_*`` were answered by a record; ``unsure_*`` were so although an answer before lacked
+    them; ``drift_*`` were asked for to see whether the mirror has drifted; ``more`` says that some wait for the next cycle.
     """
 
     listings: Staging
@@ -47,6 +47,8 @@ class Rechecked:
     missing_groups: list[str] = field(default_factory=list)
     read_users: list[str] = field(default_factory=list)
     read_groups: list[str] = field(default_factory=list)
+    unsure_users: list[str] = field(default_factory=list)
+    unsure_groups: list[str] = field(default_factory=list)
     drift_users: list[str] = field(default_factory=list)
     drift_groups: list[str] = field(default_factory=list)
     more: bool = False
@@ -97,6 +99,8 @@ class Rechecks:
                 result.absent_users.append(one.object_id)
             else:
                 result.read_users.append(one.object_id)
+                if _lacked(row, one):
+                    result.unsure_users.append(one.object_id)
                 records.append(_record(one))
         await self._stage(Stream.USERS, records)
 
@@ -111,6 +115,8 @@ class Rechecks:
                 result.absent_groups.append(one.object_id)
                 continue
             result.read_groups.append(one.object_id)
+            if _lacked(row, one):
+                result.unsure_groups.append(one.object_id)
             records.append(_record(one))
             if one.lifecycle is Lifecycle.LIVE and not row["mirrored"]:
                 result.hydrate.append(one.object_id)
@@ -148,6 +154,11 @@ class Rechecks:
         if records:
             async with self._frame.connection() as connection:
                 await self._staging.stage_changes(connection, stream, orjson.dumps({"value": records}).decode())
+
+
+def _lacked(row: Any, found: Found) -> bool:
+    """Return whether an object is there although it was missing: this may be an old answer, and no round tells of what was before."""
+    return row["reason"] == "missing" and found.lifecycle is not Lifecycle.UNKNOWN
 
 
 def _record(found: Found) -> dict[str, Any]:
