@@ -56,16 +56,15 @@ class Databases:
             if usable:
                 self._free.append(name)
             else:
-                await _administer(self.server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+                await _drop(self.server_url, name)
 
     async def drop(self) -> None:
         """Leave nothing on the server."""
         while self._free:
-            await _administer(self.server_url, f'DROP DATABASE "{self._free.pop()}" WITH (FORCE)')
+            await _drop(self.server_url, self._free.pop())
 
     async def _made(self) -> str:
-        name = f"test_{uuid.uuid4().hex}"
-        await _administer(self.server_url, f'CREATE DATABASE "{name}"')
+        name = await _create(self.server_url)
         connection = await asyncpg.connect(_url(self.server_url, name))
         try:
             for service in SERVICES:
@@ -91,12 +90,11 @@ class Databases:
 @asynccontextmanager
 async def fresh_database(server_url: str) -> AsyncIterator[str]:
     """The URL of a new database on that server with no schema at all; dropped at the end even when sessions are left open."""
-    name = f"test_{uuid.uuid4().hex}"
-    await _administer(server_url, f'CREATE DATABASE "{name}"')
+    name = await _create(server_url)
     try:
         yield _url(server_url, name)
     finally:
-        await _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await _drop(server_url, name)
 
 
 def _url(server_url: str, name: str) -> str:
@@ -111,6 +109,17 @@ async def _referencing_first(connection: asyncpg.Connection) -> list[str]:
     for row in await connection.fetch(_REFERENCES, _SCHEMAS):
         graph.add(row["to_"], row["from_"])
     return list(graph.static_order())
+
+
+async def _create(server_url: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    await _administer(server_url, f'CREATE DATABASE "{name}"')
+    return name
+
+
+async def _drop(server_url: str, name: str) -> None:
+    """Drop a database even when sessions are left open."""
+    await _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 async def _administer(url: str, statement: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.embedded.servers import Servers
 from tests.support.databases import Databases
+from tests.support.eventually import eventually
 
 ROW = "INSERT INTO diff.outbox (topic, headers) VALUES ('t', '{}') RETURNING id"
 
@@ -23,7 +24,7 @@ async def test_rows_sequences_and_sessions_of_one_test_are_gone_in_the_next(pool
     async with pool.one() as first:
         left_open = await asyncpg.connect(first)
         assert await left_open.fetchval(ROW) == 1
-    assert left_open.is_closed()
+    await eventually(left_open.is_closed, within=5)
     async with pool.one() as second:
         connection = await asyncpg.connect(second)
         assert second == first
